@@ -1,0 +1,172 @@
+"""Points in the plane, labelled 0 or 1 by coins that a line loads.
+
+Taught in chapter 1. The recipe is the blog's: x ~ N(0, 2), y ~ N(0, 1)
+(standard deviations), logit = w1·x + w2·y + b and
+label ~ Bernoulli(sigmoid(logit)).
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+from jax.core import Tracer
+from jax.typing import ArrayLike
+
+
+class Line(NamedTuple):
+    """The line w1·x + w2·y + b = 0, and the logit on either side of it.
+
+    A line is a pytree of three numbers (Python floats, or arrays of any one
+    shape). The factor that ``scaled`` multiplies them by moves no boundary.
+    """
+
+    w1: ArrayLike
+    w2: ArrayLike
+    b: ArrayLike
+
+    def scaled(self, factor: ArrayLike) -> "Line":
+        """Return the same boundary with every logit times ``factor``.
+
+        Raises:
+            ValueError: ``factor`` is not a finite number above zero (checked
+                unless it is traced).
+        """
+        if not isinstance(factor, Tracer) and not (
+            np.all(np.isfinite(factor)) and np.all(np.asarray(factor) > 0)
+        ):
+            raise ValueError(
+                f"factor must be finite and above 0, got {factor}: 0 erases "
+                "the line and a negative factor swaps the labels"
+            )
+        return Line(*(factor * value for value in self))
+
+
+TRUE_LINE = Line(w1=1.0, w2=3.0, b=0.1)
+
+
+def line_logit(line: Line, x: ArrayLike, y: ArrayLike) -> jax.Array:
+    """Return the logit w1·x + w2·y + b of label 1 at (x, y).
+
+    Args:
+        line: the three numbers of the line.
+        x, y: coordinates, of any shapes that broadcast.
+
+    Returns:
+        The log-odds of label 1, float32, of the broadcast shape.
+    """
+    return line.w1 * jnp.asarray(x) + line.w2 * jnp.asarray(y) + line.b
+
+
+def boundary_y(line: Line, x: ArrayLike) -> jax.Array:
+    """Return the y at which the line passes over ``x``: where the logit is 0.
+
+    Args:
+        line: the three numbers of the line; w2 must not be 0.
+        x: where to look, of any shape.
+
+    Returns:
+        −(w1·x + b) / w2, float32, of the shape of ``x``.
+
+    Raises:
+        ValueError: w2 is 0, a vertical line (checked unless it is traced).
+    """
+    if not isinstance(line.w2, Tracer) and np.any(np.asarray(line.w2) == 0):
+        raise ValueError(
+            f"line.w2 must not be 0, got {line}: a vertical line has no y "
+            "over a given x"
+        )
+    return -(line.w1 * jnp.asarray(x) + line.b) / line.w2
+
+
+X_SD = 2.0
+Y_SD = 1.0
+
+
+def sample_points(key: jax.Array, n: int) -> tuple[jax.Array, jax.Array]:
+    """Draw n points, x ~ N(0, X_SD) and y ~ N(0, Y_SD), independently.
+
+    Args:
+        key: a key of ``jax.random.key``.
+        n: how many points, at least 1.
+
+    Returns:
+        x and y, float32 of shape (n,).
+
+    Raises:
+        ValueError: n is below 1.
+    """
+    if n < 1:
+        raise ValueError(f"n must be at least 1, got {n}")
+    x_key, y_key = jax.random.split(key)
+    x = X_SD * jax.random.normal(x_key, (n,))
+    y = Y_SD * jax.random.normal(y_key, (n,))
+    return x, y
+
+
+def sample_labels(key: jax.Array, logit: ArrayLike) -> jax.Array:
+    """Toss a coin for each logit: 1 with probability sigmoid(logit), else 0.
+
+    Args:
+        key: a key of ``jax.random.key``, used for nothing else.
+        logit: log-odds of label 1, of any shape; ±inf give certain labels.
+
+    Returns:
+        Labels 0 and 1, int32, of the shape of ``logit``.
+
+    Raises:
+        ValueError: a logit is NaN (checked unless it is traced).
+    """
+    if not isinstance(logit, Tracer) and np.isnan(logit).any():
+        raise ValueError("logit must be numbers, got NaN among them")
+    probability = jax.nn.sigmoid(jnp.asarray(logit))
+    return jax.random.bernoulli(key, probability).astype(jnp.int32)
+
+
+class Dataset(NamedTuple):
+    """n labelled points: x and y float32, label int32, each of shape (n,)."""
+
+    x: jax.Array
+    y: jax.Array
+    label: jax.Array
+
+
+def make_dataset(
+    key: jax.Array, n: int = 1000, line: Line = TRUE_LINE
+) -> Dataset:
+    """Draw n points and toss each one's coin, as loaded by ``line``.
+
+    Args:
+        key: a key of ``jax.random.key``; the same key gives the same data.
+        n: how many points, at least 1.
+        line: the line whose logits load the coins.
+
+    Returns:
+        A Dataset of n points.
+
+    Raises:
+        ValueError: n is below 1.
+
+    Source: the blog's data set, drawn with a key instead of an unseeded
+    global generator, and with unrounded probabilities.
+    """
+    points_key, labels_key = jax.random.split(key)
+    x, y = sample_points(points_key, n)
+    label = sample_labels(labels_key, line_logit(line, x, y))
+    return Dataset(x, y, label)
+
+
+def to_frame(dataset: Dataset) -> pd.DataFrame:
+    """Return the data set as a table with the columns x, y and label.
+
+    Raises:
+        ValueError: the columns differ in length.
+    """
+    if len({len(column) for column in dataset}) != 1:
+        raise ValueError(
+            "dataset must have columns of one length, got "
+            f"{[len(column) for column in dataset]}"
+        )
+    columns = dataset._asdict()
+    return pd.DataFrame({k: np.asarray(v) for k, v in columns.items()})

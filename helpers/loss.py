@@ -1,0 +1,106 @@
+"""How wrong a model is, and which way is down.
+
+Taught in chapter 3.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.core import Tracer
+from jax.typing import ArrayLike
+
+
+def binary_cross_entropy(logit: ArrayLike, label: ArrayLike) -> jax.Array:
+    """Return −log P(label), the surprise at each label, in nats.
+
+    With p = sigmoid(logit) that is −log p for label 1 and −log(1 − p) for
+    label 0: the negative Bernoulli log-likelihood. Computed from the logit,
+    it stays finite and exact where log(sigmoid(logit)) does not.
+
+    Args:
+        logit: log-odds of label 1, of any shape.
+        label: 0 or 1, of the same shape.
+
+    Returns:
+        The loss of each example, in nats, of the shape of ``logit``.
+
+    Raises:
+        ValueError: the shapes differ (they would broadcast without a word),
+            or a label is neither 0 nor 1 (checked unless it is traced).
+
+    Source: ``optax.sigmoid_binary_cross_entropy``, which the blog uses; it
+    takes arrays alone, this also numbers and integers.
+    """
+    if jnp.shape(logit) != jnp.shape(label):
+        raise ValueError(
+            "logit and label must have the same shape, got "
+            f"{jnp.shape(logit)} and {jnp.shape(label)}"
+        )
+    if not isinstance(label, Tracer) and not np.isin(label, (0, 1)).all():
+        raise ValueError(
+            "label must be 0 or 1, got "
+            f"{np.setdiff1d(label, (0, 1))[:3].tolist()} among the labels"
+        )
+    # Times 1.0, integers become floats and floats keep their dtype.
+    logit = 1.0 * jnp.asarray(logit)
+    return optax.sigmoid_binary_cross_entropy(logit, jnp.asarray(label))
+
+
+def mean_loss(
+    apply_fn: Callable[..., jax.Array], params: Any, dataset: tuple
+) -> jax.Array:
+    """Return the mean binary cross-entropy of a model on a data set.
+
+    Args:
+        apply_fn: ``apply_fn(params, *inputs)`` returns the logits.
+        params: the model's params, any pytree.
+        dataset: a tuple (*inputs, label) of arrays with one leading axis of
+            length n, such as a ``Dataset``; a single example works too.
+
+    Returns:
+        The mean loss in nats, a float32 scalar.
+
+    Raises:
+        ValueError: the lengths differ, a point is not finite, a label is
+            neither 0 nor 1, or the logits have another shape than the labels.
+    """
+    if len({jnp.shape(column)[:1] for column in dataset}) != 1:
+        raise ValueError(
+            "dataset must hold arrays of one length, got shapes "
+            f"{[jnp.shape(column) for column in dataset]}"
+        )
+    if not all(
+        isinstance(column, Tracer) or np.isfinite(column).all()
+        for column in dataset
+    ):
+        raise ValueError("dataset must be finite, got NaN or infinity in it")
+    *inputs, label = dataset
+    logit = apply_fn(params, *inputs)
+    return binary_cross_entropy(logit, label).mean()
+
+
+def per_example_value_and_grad(
+    apply_fn: Callable[..., jax.Array], params: Any, dataset: tuple
+) -> tuple[jax.Array, Any]:
+    """Return each example's loss and its gradient with respect to params.
+
+    Args:
+        apply_fn, params, dataset: as in ``mean_loss``.
+
+    Returns:
+        The losses in nats, of shape (n,), and the gradients: a pytree like
+        ``params`` whose leaves have one more leading axis, of length n.
+
+    Raises:
+        ValueError: as ``mean_loss``.
+
+    Source: the blog's ``value_and_grad_vectorized``.
+    """
+    # The mean over a single example is that example's loss.
+    of_one = jax.value_and_grad(partial(mean_loss, apply_fn))
+    return jax.vmap(of_one, in_axes=(None, 0))(params, dataset)

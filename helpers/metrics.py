@@ -1,0 +1,63 @@
+"""From logits to decisions, and how many of them are right.
+
+Taught in chapter 4.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jax.typing import ArrayLike
+
+
+def predict(logit: ArrayLike) -> jax.Array:
+    """Return the likelier label: 1 where logit > 0 (probability > ½), else 0.
+
+    Args:
+        logit: log-odds of label 1, of any shape.
+
+    Returns:
+        Labels 0 and 1, int32, of the shape of ``logit``.
+
+    Raises:
+        ValueError: a logit is NaN (checked unless it is traced).
+
+    Source: the blog has ``logit > 0.5``, which is a probability of 0.62.
+    """
+    if not isinstance(logit, Tracer) and np.isnan(logit).any():
+        raise ValueError("logit must be numbers, got NaN among them")
+    return (jnp.asarray(logit) > 0).astype(jnp.int32)
+
+
+def accuracy(label: ArrayLike, prediction: ArrayLike) -> jax.Array:
+    """Return the share of predictions that equal their label, in [0, 1].
+
+    Args:
+        label: 0 or 1, of any shape.
+        prediction: 0 or 1, of the same shape.
+
+    Returns:
+        A float32 scalar.
+
+    Raises:
+        ValueError: the shapes differ, or a value is neither 0 nor 1, such as
+            a logit or a probability (checked unless it is traced).
+
+    Source: the blog's ``accuracy``.
+    """
+    if jnp.shape(label) != jnp.shape(prediction):
+        raise ValueError(
+            "label and prediction must have the same shape, got "
+            f"{jnp.shape(label)} and {jnp.shape(prediction)}"
+        )
+    if not isinstance(label, Tracer) and not np.isin(label, (0, 1)).all():
+        raise ValueError("label must be 0 or 1, got other values")
+    if (
+        not isinstance(prediction, Tracer)
+        and not np.isin(prediction, (0, 1)).all()
+    ):
+        raise ValueError(
+            "prediction must be 0 or 1, got other values: turn logits into "
+            "labels with predict(logit)"
+        )
+    return jnp.mean(jnp.asarray(label) == jnp.asarray(prediction))

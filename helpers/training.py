@@ -1,0 +1,107 @@
+"""How a model learns: one step downhill, again and again.
+
+Taught in chapter 4. It knows nothing of lines, models or plots: any
+``loss_fn(params, dataset)`` that returns a scalar can be trained.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import optax
+
+
+def train_step(
+    loss_fn: Callable[[Any, Any], jax.Array],
+    optimizer: optax.GradientTransformation,
+    params: Any,
+    opt_state: optax.OptState,
+    dataset: Any,
+) -> tuple[Any, optax.OptState, jax.Array]:
+    """Take one step of ``optimizer`` on the whole data set.
+
+    Args:
+        loss_fn: ``loss_fn(params, dataset)`` returns a scalar.
+        optimizer: an Optax gradient transformation.
+        params: where to step from, any pytree of floats.
+        opt_state: what ``optimizer.init`` or the last step returned.
+        dataset: passed on to ``loss_fn``.
+
+    Returns:
+        The new params, the new state, and the loss *before* the step.
+
+    Source: the blog's ``update_weights``, which loses the new state.
+    """
+    loss, grads = jax.value_and_grad(loss_fn)(params, dataset)
+    updates, opt_state = optimizer.update(grads, opt_state, params)
+    params = optax.apply_updates(params, updates)
+    return params, opt_state, loss
+
+
+class History(NamedTuple):
+    """A run, epoch by epoch, stacked on a leading axis of length epochs.
+
+    ``loss[k]`` is the loss before update k, ``params`` the params after it:
+    ``loss[k]`` belongs to ``params[k - 1]``, and the start is not in it.
+    """
+
+    loss: jax.Array
+    params: Any
+
+
+@partial(jax.jit, static_argnames=("loss_fn", "optimizer", "epochs"))
+def run_epochs(
+    loss_fn: Callable[[Any, Any], jax.Array],
+    params: Any,
+    optimizer: optax.GradientTransformation,
+    dataset: Any,
+    epochs: int,
+) -> tuple[Any, History]:
+    """Run ``epochs`` steps as one compiled scan; ``fit`` checks, then calls.
+
+    Arguments and results are those of ``fit``.
+    """
+
+    def epoch(carry, _):
+        params, opt_state, loss = train_step(
+            loss_fn, optimizer, *carry, dataset
+        )
+        return (params, opt_state), History(loss, params)
+
+    start = (params, optimizer.init(params))
+    (params, _), history = jax.lax.scan(epoch, start, length=epochs)
+    return params, history
+
+
+def fit(
+    loss_fn: Callable[[Any, Any], jax.Array],
+    params: Any,
+    optimizer: optax.GradientTransformation,
+    dataset: Any,
+    epochs: int,
+) -> tuple[Any, History]:
+    """Train for ``epochs`` steps, each on the whole data set.
+
+    Args:
+        loss_fn: ``loss_fn(params, dataset)`` returns a scalar. Make it once
+            and keep it: it and ``optimizer`` are compared by identity, and
+            new ones are compiled anew.
+        params: where to start, any pytree of floats.
+        optimizer: an Optax gradient transformation.
+        dataset: passed on to ``loss_fn``.
+        epochs: how many steps, at least 1.
+
+    Returns:
+        The trained params and the History of the run.
+
+    Raises:
+        ValueError: epochs is below 1, or what ``loss_fn`` raises.
+
+    Source: the blog's training loop.
+    """
+    if epochs < 1:
+        raise ValueError(f"epochs must be at least 1, got {epochs}")
+    # Compiled code sees no values; this one call lets loss_fn check them.
+    loss_fn(params, dataset)
+    return run_epochs(loss_fn, params, optimizer, dataset, epochs)
