@@ -1,0 +1,387 @@
+"""The book's figures: shown in every chapter, taught in none.
+
+Each function draws one thing on the Axes that it is given and returns it
+(``plot_training_grid`` makes a figure of its own); none calls ``show``.
+A line is anything with numbers ``w1``, ``w2`` and ``b``; a data set anything
+with arrays ``x``, ``y`` and ``label``.
+"""
+
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import seaborn as sns
+from IPython import get_ipython
+from matplotlib import font_manager, patheffects
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib_inline.backend_inline import configure_inline_support
+from PIL import Image
+
+# Okabe and Ito's colours, which colour-blind readers can tell apart.
+BLUE = "#0072B2"
+VERMILION = "#D55E00"
+PURPLE = "#AA3377"
+SKY = "#56B4E9"
+INK = "#1B2433"
+GREY = "#667085"
+
+LABEL_COLORS = {0: BLUE, 1: VERMILION}
+LABEL_MARKERS = {0: "o", 1: "^"}
+PLANE = {"xlim": (-7, 7), "ylim": (-3.7, 3.7)}
+HALO = [patheffects.withStroke(linewidth=3, foreground="white")]
+TEXT = {"path_effects": HALO, "fontweight": "bold", "zorder": 6}
+
+
+def use_book_style() -> None:
+    """Set the book's type, sizes and colours for all later figures."""
+    for path in sorted((Path(__file__).parent / "fonts").glob("*.ttf")):
+        font_manager.fontManager.addfont(path)
+    plt.rcdefaults()
+    mpl.rcParams.update(
+        {
+            "figure.figsize": (5.6, 3.3),
+            "figure.dpi": 200,
+            "figure.constrained_layout.use": True,
+            "font.family": ["Atkinson Hyperlegible Next", "DejaVu Sans"],
+            "font.size": 11,
+            "axes.titlesize": 11,
+            "axes.titlelocation": "left",
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.edgecolor": GREY,
+            "axes.labelcolor": INK,
+            "axes.titlecolor": INK,
+            "xtick.color": GREY,
+            "ytick.color": GREY,
+            "text.color": INK,
+            "lines.linewidth": 2.2,
+            "legend.frameon": False,
+        }
+    )
+    shell = get_ipython()
+    if shell is not None:
+        # First, or it would replace our formatter at the end of the cell.
+        configure_inline_support(shell, "inline")
+        png = shell.display_formatter.formatters["image/png"]
+        png.for_type(Figure, _small_png)
+
+
+def _small_png(fig: Figure) -> bytes:
+    """Return the figure in 256 colours, a third of Matplotlib's size.
+
+    Unlike the inline backend it crops nothing, so that type has one size in
+    all figures.
+    """
+    full, small = BytesIO(), BytesIO()
+    fig.savefig(full, format="png")
+    image = Image.open(full).convert("RGB")
+    image.quantize(256, dither=Image.Dither.NONE).save(
+        small, "png", optimize=True
+    )
+    return small.getvalue()
+
+
+def plot_dataset(
+    ax: Axes, dataset, strength: float = 0.65, legend: bool = True, size=16
+) -> Axes:
+    """Scatter the points: label 0 blue circles, label 1 vermilion triangles.
+
+    Args:
+        ax: where to draw; its limits become the book's plane.
+        dataset: arrays ``x``, ``y`` and ``label``, each of shape (n,).
+        strength: opacity, from 0 (unseen) to 1.
+        legend: whether to name the markers above the plane.
+        size: of a marker, in points².
+    """
+    label = np.asarray(dataset.label)
+    sns.scatterplot(
+        x=np.asarray(dataset.x),
+        y=np.asarray(dataset.y),
+        hue=label,
+        style=label,
+        palette=LABEL_COLORS,
+        markers=LABEL_MARKERS,
+        alpha=strength,
+        s=size,
+        linewidth=0,
+        legend=False,
+        ax=ax,
+    )
+    if legend:
+        for value, marker in LABEL_MARKERS.items():
+            ax.plot(
+                [],
+                [],
+                marker,
+                color=LABEL_COLORS[value],
+                label=f"label {value}",
+            )
+        ax.legend(
+            loc="lower right",
+            bbox_to_anchor=(1.02, 0.97),
+            ncols=2,
+            handletextpad=0,
+            columnspacing=1,
+        )
+    ax.set(xlabel="x", ylabel="y", **PLANE)
+    return ax
+
+
+def plot_boundary(
+    ax: Axes,
+    line,
+    label: str = "",
+    learned: bool = False,
+    at: float = 0.02,
+    above: bool = True,
+) -> Axes:
+    """Draw where the logit is 0: solid for the truth, dashed if learned.
+
+    Args:
+        ax: where to draw, its limits already set.
+        line: numbers ``w1``, ``w2`` and ``b``, w2 not 0.
+        label: written along the line.
+        learned: dashed and purple instead of solid and black.
+        at: where the label begins, as a share of the visible line.
+        above: whether the label stands above the line or below.
+    """
+    color = PURPLE if learned else INK
+    x = np.linspace(*ax.get_xlim(), 401)
+    y = -(float(line.w1) * x + float(line.b)) / float(line.w2)
+    low, high = ax.get_ylim()
+    seen = (low <= y) & (y <= high)
+    x, y = x[seen], y[seen]
+    style = {"linestyle": (0, (4, 2))} if learned else {}
+    ax.plot(x, y, color=color, zorder=4, **style)
+    if label:
+        here = int(at * (len(x) - 1))
+        ax.annotate(
+            label,
+            (x[here], y[here]),
+            (0, 4 if above else -4),
+            textcoords="offset points",
+            va="bottom" if above else "top",
+            rotation=np.degrees(np.arctan2(y[-1] - y[0], x[-1] - x[0])),
+            rotation_mode="anchor",
+            transform_rotates_text=True,
+            color=color,
+            **TEXT,
+        )
+    ax.set(ylim=(low, high))
+    return ax
+
+
+def plot_point(
+    ax: Axes, x, y, label: str = "our point", offset=(9, 7), color=INK
+) -> Axes:
+    """Ring a point and name it.
+
+    Args:
+        ax: where to draw.
+        x, y: the point, in data units.
+        label: its name.
+        offset: from the point to its name, in typographic points.
+        color: of ring and name.
+    """
+    ax.plot(x, y, "o", ms=10, mfc="none", mec=color, mew=2, zorder=5)
+    ax.annotate(
+        label,
+        (float(x), float(y)),
+        offset,
+        textcoords="offset points",
+        ha="left" if offset[0] >= 0 else "right",
+        va="center",
+        color=color,
+        **TEXT,
+    )
+    return ax
+
+
+def plot_curve(
+    ax: Axes,
+    x,
+    y,
+    label: str = "",
+    color: str = INK,
+    at: float = 1.0,
+    offset=(4, 0),
+    dashed: bool = False,
+) -> Axes:
+    """Draw y over x and name the curve where it is ``at`` of its length.
+
+    Args:
+        ax: where to draw.
+        x, y: arrays of one shape (n,).
+        label: the curve's name; none by default.
+        color: of curve and name.
+        at: where the name stands, as a share of the n points.
+        offset: from there to the name, in typographic points.
+        dashed: for what is learned.
+    """
+    x, y = np.asarray(x), np.asarray(y)
+    ax.plot(x, y, color=color, linestyle=(0, (4, 2)) if dashed else "-")
+    here = int(at * (len(x) - 1))
+    ax.annotate(
+        label,
+        (x[here], y[here]),
+        offset,
+        textcoords="offset points",
+        ha="left" if offset[0] >= 0 else "right",
+        va="center",
+        color=color,
+        annotation_clip=False,
+        **TEXT,
+    )
+    return ax
+
+
+def plot_level(ax: Axes, y, label: str, at: float = 1.0) -> Axes:
+    """Draw a dotted level across the plot and name it below the line.
+
+    Args:
+        ax: where to draw.
+        y: the level, in data units.
+        label: its name.
+        at: where the name ends, as a share of the width.
+    """
+    ax.axhline(y, color=INK, linestyle=":", linewidth=1.5)
+    ax.annotate(
+        label,
+        (at, float(y)),
+        (0, -4),
+        xycoords=("axes fraction", "data"),
+        textcoords="offset points",
+        ha="right",
+        va="top",
+        **TEXT,
+    )
+    return ax
+
+
+def plot_arrow(
+    ax: Axes, start, step, label: str = "", color: str = INK, offset=(6, 0)
+) -> Axes:
+    """Draw an arrow and name it at its head.
+
+    Args:
+        ax: where to draw.
+        start, step: pairs of numbers: the tail, and from tail to head.
+        label: its name.
+        color: of arrow and name.
+        offset: from the head to the name, in typographic points.
+    """
+    start = np.asarray(start, float)
+    head = start + np.asarray(step, float)
+    style = {"arrowstyle": "-|>", "color": color, "lw": 2.2}
+    style |= {"shrinkA": 0, "shrinkB": 0, "mutation_scale": 13}
+    ax.annotate("", head, start, arrowprops=style, zorder=5)
+    ax.annotate(
+        label,
+        head,
+        offset,
+        textcoords="offset points",
+        ha="left" if offset[0] >= 0 else "right",
+        va="center",
+        color=color,
+        **TEXT,
+    )
+    return ax
+
+
+def plot_pulls(ax: Axes, dataset, dx, dy) -> Axes:
+    """Draw from each point an arrow in its label's colour.
+
+    Args:
+        ax: where to draw.
+        dataset: arrays ``x``, ``y`` and ``label``, each of shape (n,).
+        dx, dy: the arrows, in data units, each of shape (n,).
+    """
+    colors = [LABEL_COLORS[int(value)] for value in dataset.label]
+    ax.quiver(
+        *(np.asarray(a) for a in (dataset.x, dataset.y, dx, dy)),
+        color=colors,
+        angles="xy",
+        scale_units="xy",
+        scale=1,
+        width=0.005,
+        zorder=3,
+    )
+    return ax
+
+
+def plot_surface(ax: Axes, w1, w2, loss, levels) -> Axes:
+    """Map the loss over the weights: darker is worse.
+
+    Args:
+        ax: where to draw.
+        w1, w2: the grid's coordinates, of shapes (k,) and (m,).
+        loss: in nats, of shape (m, k).
+        levels: the losses at which to draw a numbered contour.
+    """
+    grid = (np.asarray(w1), np.asarray(w2), np.asarray(loss))
+    ax.contourf(*grid, levels, cmap="Blues", extend="both", alpha=0.75)
+    lines = ax.contour(*grid, levels, colors=GREY, linewidths=0.7)
+    ax.clabel(lines, fontsize=9, colors=INK)
+    # One scale for both, or "steepest" would not look at right angles.
+    ax.set(xlabel="w1", ylabel="w2", aspect="equal")
+    return ax
+
+
+def plot_path(ax: Axes, w1, w2, numbered: Sequence[int] = ()) -> Axes:
+    """Draw a run's way over the weights, a dot an epoch.
+
+    Args:
+        ax: where to draw.
+        w1, w2: arrays of shape (epochs + 1,), the start first.
+        numbered: the epochs whose numbers to write.
+    """
+    w1, w2 = np.asarray(w1), np.asarray(w2)
+    ax.plot(w1, w2, ".-", color=PURPLE, lw=1.2, ms=4)
+    for epoch in numbered:
+        ax.plot(w1[epoch], w2[epoch], "o", color=PURPLE, ms=6)
+        ax.annotate(
+            "start" if epoch == 0 else f"epoch {epoch}",
+            (w1[epoch], w2[epoch]),
+            (-9, 0),
+            textcoords="offset points",
+            ha="right",
+            va="center",
+            color=PURPLE,
+            **TEXT,
+        )
+    return ax
+
+
+def plot_training_grid(
+    dataset, lines: Sequence, titles: Sequence[str], true_line
+) -> Figure:
+    """Draw a run in panels, two abreast: what the line of each gets wrong.
+
+    Args:
+        dataset: arrays ``x``, ``y`` and ``label``, each of shape (n,).
+        lines: the learned line of each panel.
+        titles: the title of each panel.
+        true_line: drawn solid in every panel.
+
+    Returns:
+        The figure. Misclassified points are strong, the others faint.
+    """
+    rows = (len(lines) + 1) // 2
+    fig, axes = plt.subplots(
+        rows, 2, figsize=(5.6, 1.75 * rows), sharex=True, sharey=True
+    )
+    x, y, label = (np.asarray(column) for column in dataset)
+    for ax, line, title in zip(axes.flat, lines, titles, strict=True):
+        logit = float(line.w1) * x + float(line.w2) * y + float(line.b)
+        wrong = (logit > 0) != label
+        for part, strength in ((~wrong, 0.15), (wrong, 0.9)):
+            some = type(dataset)(x[part], y[part], label[part])
+            plot_dataset(ax, some, strength, legend=False, size=7)
+        plot_boundary(ax, true_line)
+        plot_boundary(ax, line, learned=True)
+        ax.set_title(title, fontsize=9.5)
+    return fig
