@@ -120,7 +120,7 @@ def sample_labels(key: jax.Array, logit: ArrayLike) -> jax.Array:
     """
     if not isinstance(logit, Tracer) and np.isnan(logit).any():
         raise ValueError("logit must be numbers, got NaN among them")
-    probability = jax.nn.sigmoid(jnp.asarray(logit))
+    probability = jax.nn.sigmoid(1.0 * jnp.asarray(logit))
     return jax.random.bernoulli(key, probability).astype(jnp.int32)
 
 

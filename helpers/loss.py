@@ -23,7 +23,8 @@ def binary_cross_entropy(logit: ArrayLike, label: ArrayLike) -> jax.Array:
     it stays finite and exact where log(sigmoid(logit)) does not.
 
     Args:
-        logit: log-odds of label 1, of any shape.
+        logit: log-odds of label 1, of any shape, finite (an infinite one
+            gives infinity or NaN).
         label: 0 or 1, of the same shape.
 
     Returns:
@@ -44,7 +45,7 @@ def binary_cross_entropy(logit: ArrayLike, label: ArrayLike) -> jax.Array:
     if not isinstance(label, Tracer) and not np.isin(label, (0, 1)).all():
         raise ValueError(
             "label must be 0 or 1, got "
-            f"{np.setdiff1d(label, (0, 1))[:3].tolist()} among the labels"
+            f"{np.setdiff1d(label, (0, 1))[:3].tolist()} among them"
         )
     # Times 1.0, integers become floats and floats keep their dtype.
     logit = 1.0 * jnp.asarray(logit)
@@ -59,21 +60,28 @@ def mean_loss(
     Args:
         apply_fn: ``apply_fn(params, *inputs)`` returns the logits.
         params: the model's params, any pytree.
-        dataset: a tuple (*inputs, label) of arrays with one leading axis of
-            length n, such as a ``Dataset``; a single example works too.
+        dataset: a tuple ``(*inputs, label)`` of arrays with one leading axis
+            of length n, such as a ``Dataset``; or a single example, its
+            label a scalar.
 
     Returns:
         The mean loss in nats, a float32 scalar.
 
     Raises:
-        ValueError: the lengths differ, a point is not finite, a label is
-            neither 0 nor 1, or the logits have another shape than the labels.
+        ValueError: the lengths differ or are 0, the logits have another
+            shape than the labels, a point is not finite, or a label is
+            neither 0 nor 1 (values are checked unless they are traced).
     """
-    if len({jnp.shape(column)[:1] for column in dataset}) != 1:
+    if (
+        jnp.ndim(dataset[-1]) > 0
+        and len({jnp.shape(column)[:1] for column in dataset}) != 1
+    ):
         raise ValueError(
             "dataset must hold arrays of one length, got shapes "
             f"{[jnp.shape(column) for column in dataset]}"
         )
+    if jnp.shape(dataset[-1])[:1] == (0,):
+        raise ValueError("dataset must hold at least one example, got none")
     if not all(
         isinstance(column, Tracer) or np.isfinite(column).all()
         for column in dataset
@@ -93,14 +101,28 @@ def per_example_value_and_grad(
         apply_fn, params, dataset: as in ``mean_loss``.
 
     Returns:
-        The losses in nats, of shape (n,), and the gradients: a pytree like
+        The losses in nats, of shape (n,), and the gradients, a pytree like
         ``params`` whose leaves have one more leading axis, of length n.
 
     Raises:
-        ValueError: as ``mean_loss``.
+        ValueError: as ``mean_loss``, except that no examples give no losses.
 
     Source: the blog's ``value_and_grad_vectorized``.
     """
+    # Under vmap, mean_loss sees no values: they are checked here.
+    if not all(
+        isinstance(column, Tracer) or np.isfinite(column).all()
+        for column in dataset
+    ):
+        raise ValueError("dataset must be finite, got NaN or infinity in it")
+    if (
+        not isinstance(dataset[-1], Tracer)
+        and not np.isin(dataset[-1], (0, 1)).all()
+    ):
+        raise ValueError(
+            "label must be 0 or 1, got "
+            f"{np.setdiff1d(dataset[-1], (0, 1))[:3].tolist()} among them"
+        )
     # The mean over a single example is that example's loss.
     of_one = jax.value_and_grad(partial(mean_loss, apply_fn))
     return jax.vmap(of_one, in_axes=(None, 0))(params, dataset)

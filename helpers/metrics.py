@@ -40,8 +40,9 @@ def accuracy(label: ArrayLike, prediction: ArrayLike) -> jax.Array:
         A float32 scalar.
 
     Raises:
-        ValueError: the shapes differ, or a value is neither 0 nor 1, such as
-            a logit or a probability (checked unless it is traced).
+        ValueError: the shapes differ, there are no labels, or a value is
+            neither 0 nor 1, such as a logit or a probability (checked unless
+            it is traced).
 
     Source: the blog's ``accuracy``.
     """
@@ -50,14 +51,20 @@ def accuracy(label: ArrayLike, prediction: ArrayLike) -> jax.Array:
             "label and prediction must have the same shape, got "
             f"{jnp.shape(label)} and {jnp.shape(prediction)}"
         )
+    if jnp.size(label) < 1:
+        raise ValueError("label must hold at least one label, got none")
     if not isinstance(label, Tracer) and not np.isin(label, (0, 1)).all():
-        raise ValueError("label must be 0 or 1, got other values")
+        raise ValueError(
+            "label must be 0 or 1, got "
+            f"{np.setdiff1d(label, (0, 1))[:3].tolist()} among them"
+        )
     if (
         not isinstance(prediction, Tracer)
         and not np.isin(prediction, (0, 1)).all()
     ):
         raise ValueError(
-            "prediction must be 0 or 1, got other values: turn logits into "
-            "labels with predict(logit)"
+            "prediction must be 0 or 1, got "
+            f"{np.setdiff1d(prediction, (0, 1))[:3].tolist()} among them: "
+            "predict(logit) turns logits into labels"
         )
     return jnp.mean(jnp.asarray(label) == jnp.asarray(prediction))

@@ -25,13 +25,17 @@ from PIL import Image
 BLUE = "#0072B2"
 VERMILION = "#D55E00"
 PURPLE = "#AA3377"
-SKY = "#56B4E9"
 INK = "#1B2433"
 GREY = "#667085"
 
 LABEL_COLORS = {0: BLUE, 1: VERMILION}
 LABEL_MARKERS = {0: "o", 1: "^"}
-PLANE = {"xlim": (-7, 7), "ylim": (-3.7, 3.7)}
+PLANE = {
+    "xlim": (-7, 7),
+    "ylim": (-3.7, 3.7),
+    "xticks": range(-6, 7, 2),
+    "yticks": range(-2, 3, 2),
+}
 HALO = [patheffects.withStroke(linewidth=3, foreground="white")]
 TEXT = {"path_effects": HALO, "fontweight": "bold", "zorder": 6}
 
@@ -143,18 +147,23 @@ def plot_boundary(
 
     Args:
         ax: where to draw, its limits already set.
-        line: numbers ``w1``, ``w2`` and ``b``, w2 not 0.
+        line: numbers ``w1``, ``w2`` and ``b``, w1 and w2 not both 0.
         label: written along the line.
         learned: dashed and purple instead of solid and black.
         at: where the label begins, as a share of the visible line.
         above: whether the label stands above the line or below.
     """
     color = PURPLE if learned else INK
-    x = np.linspace(*ax.get_xlim(), 401)
-    y = -(float(line.w1) * x + float(line.b)) / float(line.w2)
+    w1, w2, b = float(line.w1), float(line.w2), float(line.b)
+    # Along the line from its point nearest the origin, steep or not.
+    t = np.linspace(-12, 12, 2401) / np.hypot(w1, w2)
+    foot = -b / (w1**2 + w2**2)
+    x, y = foot * w1 + t * w2, foot * w2 - t * w1
+    left, right = ax.get_xlim()
     low, high = ax.get_ylim()
-    seen = (low <= y) & (y <= high)
-    x, y = x[seen], y[seen]
+    seen = (left <= x) & (x <= right) & (low <= y) & (y <= high)
+    # Left to right, so that a label reads along the line.
+    x, y = np.array([x, y])[:, seen][:, :: 1 if w2 > 0 else -1]
     style = {"linestyle": (0, (4, 2))} if learned else {}
     ax.plot(x, y, color=color, zorder=4, **style)
     if label:
@@ -171,7 +180,7 @@ def plot_boundary(
             color=color,
             **TEXT,
         )
-    ax.set(ylim=(low, high))
+    ax.set(xlim=(left, right), ylim=(low, high))
     return ax
 
 

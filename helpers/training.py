@@ -96,12 +96,16 @@ def fit(
         The trained params and the History of the run.
 
     Raises:
-        ValueError: epochs is below 1, or what ``loss_fn`` raises.
+        ValueError: epochs is no whole number above 0, or what ``loss_fn``
+            raises.
 
     Source: the blog's training loop.
     """
-    if epochs < 1:
-        raise ValueError(f"epochs must be at least 1, got {epochs}")
+    # A scan rounds 1.5 epochs down without a word.
+    if epochs < 1 or epochs % 1 != 0:
+        raise ValueError(
+            f"epochs must be a whole number of at least 1, got {epochs}"
+        )
     # Compiled code sees no values; this one call lets loss_fn check them.
     loss_fn(params, dataset)
     return run_epochs(loss_fn, params, optimizer, dataset, epochs)
