@@ -80,7 +80,7 @@ def mean_loss(
             "dataset must hold arrays of one length, got shapes "
             f"{[jnp.shape(column) for column in dataset]}"
         )
-    if jnp.shape(dataset[-1])[:1] == (0,):
+    if jnp.size(dataset[-1]) < 1:
         raise ValueError("dataset must hold at least one example, got none")
     if not all(
         isinstance(column, Tracer) or np.isfinite(column).all()

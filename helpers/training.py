@@ -64,8 +64,9 @@ def run_epochs(
     """
 
     def epoch(carry, _):
+        params, opt_state = carry
         params, opt_state, loss = train_step(
-            loss_fn, optimizer, *carry, dataset
+            loss_fn, optimizer, params, opt_state, dataset
         )
         return (params, opt_state), History(loss, params)
 
