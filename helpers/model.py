@@ -30,8 +30,8 @@ class LogisticRegression(nn.Module):
         Returns:
             The log-odds of label 1, float32, of the broadcast shape.
         """
-        w1 = self.param("w1", jax.random.normal)
-        w2 = self.param("w2", jax.random.normal)
+        w1 = self.param("w1", jax.random.normal, ())
+        w2 = self.param("w2", jax.random.normal, ())
         b = self.param("b", nn.initializers.zeros, ())
         return w1 * jnp.asarray(x) + w2 * jnp.asarray(y) + b
 

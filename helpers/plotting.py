@@ -21,7 +21,8 @@ from matplotlib.figure import Figure
 from matplotlib_inline.backend_inline import configure_inline_support
 from PIL import Image
 
-# Okabe and Ito's colours, which colour-blind readers can tell apart.
+# Colours that colour-blind readers can tell apart: Okabe and Ito's two for
+# the labels, a purple of Paul Tol's for what is learned.
 BLUE = "#0072B2"
 VERMILION = "#D55E00"
 PURPLE = "#AA3377"
@@ -309,7 +310,8 @@ def plot_pulls(ax: Axes, dataset, dx, dy) -> Axes:
         dataset: arrays ``x``, ``y`` and ``label``, each of shape (n,).
         dx, dy: the arrows, in data units, each of shape (n,).
     """
-    colors = [LABEL_COLORS[int(value)] for value in dataset.label]
+    labels = np.asarray(dataset.label).tolist()
+    colors = [LABEL_COLORS[value] for value in labels]
     ax.quiver(
         *(np.asarray(a) for a in (dataset.x, dataset.y, dx, dy)),
         color=colors,
@@ -319,6 +321,8 @@ def plot_pulls(ax: Axes, dataset, dx, dy) -> Axes:
         width=0.005,
         zorder=3,
     )
+    # One scale for both, or right angles would not look right.
+    ax.set(aspect="equal")
     return ax
 
 

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 import optax
 
 
@@ -103,7 +104,7 @@ def fit(
     Source: the blog's training loop.
     """
     # A scan rounds 1.5 epochs down without a word.
-    if epochs < 1 or epochs % 1 != 0:
+    if not isinstance(epochs, int | np.integer) or epochs < 1:
         raise ValueError(
             f"epochs must be a whole number of at least 1, got {epochs}"
         )
