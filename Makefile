@@ -1,0 +1,82 @@
+# What a person types; `make help` lists it. For GNU make 3.81 or newer.
+# Paths are relative: the folder's own may contain spaces.
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help setup book test notebooks serve lock repository clean
+
+# The Python that makes .venv: its own as soon as there is one.
+PYTHON := $(shell [ -e .venv/complete ] && [ -x .venv/bin/python ] \
+	&& echo .venv/bin/python || echo python3)
+PORT := 8000
+run := .venv/bin/python -m
+
+# Nobody's own settings may change what runs here or which kernel starts.
+unexport $(filter JAX_% XLA_% JUPYTER_% PYTHON%,$(.VARIABLES))
+export PYTHONUTF8 := 1
+export JUPYTER_PREFER_ENV_PATH := 1
+export IPYTHONDIR := $(CURDIR)/.venv/ipython
+export MPLCONFIGDIR := $(CURDIR)/.venv/matplotlib
+
+# $(call step,number,what,command) says what runs, and where it stopped.
+define step
+@printf '\n[%s] %s\n' '$(1)' '$(2)'; $(3) || { \
+	echo 'make $@ stopped at [$(1)] $(2): the lines above say why'; exit 1; }
+endef
+
+# From scratch: Sphinx takes the half-written pages and old pictures of an
+# earlier build for finished ones.
+build := rm -rf _build && .venv/bin/jupyter-book build . -W -n --keep-going
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' \
+		Makefile
+
+setup: # .venv, as every other command needs it
+	@command -v '$(PYTHON)' >/dev/null || { echo 'No $(PYTHON) here: install' \
+		'Python 3.11 or newer, or name yours: make book PYTHON=python3.13'; \
+		exit 1; }
+	@'$(PYTHON)' scripts/setup.py
+
+book: setup ## execute the chapters and build the book
+	$(call step,book,executing the chapters and building the pages,$(build))
+	@echo 'Open _build/html/index.html, or type: make serve'
+
+test: setup ## run every check there is, the book's own build included
+	$(call step,1/6,lint and format,$(run) ruff check \
+		&& $(run) ruff format --check)
+	$(call step,2/6,unit tests,$(run) pytest tests \
+		-m 'not book and not browser')
+	$(call step,3/6,chapters give their committed outputs,$(run) pytest \
+		--nbval notebooks/ -n 2 --dist loadfile)
+	$(call step,4/6,the book builds without a warning,$(build))
+	$(call step,5/6,the built pages,$(run) pytest tests \
+		-m 'book and not browser')
+	$(call step,6/6,the pages in a browser,$(run) pytest tests \
+		-m browser -rs)
+	@printf '\nAll six steps passed.\n'
+
+notebooks: setup ## execute and normalize the chapters in place
+	@.venv/bin/python scripts/chapters.py
+
+serve: ## show the built book on this machine; PORT=8000
+	@[ -e _build/html/index.html ] || $(MAKE) book
+	@echo 'The book is at http://localhost:$(PORT); Ctrl-C ends this.'
+	@'$(PYTHON)' -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html \
+		2>/dev/null || echo 'Port $(PORT) is taken: make serve PORT=8001'
+
+lock: setup ## renew requirements.txt: the newest release of everything
+	@echo 'Resolving the newest releases that fit pyproject.toml'
+	@$(run) pip install --quiet --disable-pip-version-check uv
+	@$(run) uv pip compile pyproject.toml --quiet --upgrade --universal \
+		--python-version 3.11 --fork-strategy fewest \
+		--extra book --extra test --no-header --output-file requirements.txt
+	@echo 'Wrote requirements.txt. Now run: make test'
+
+repository: ## write your address everywhere: make repository URL=…
+	@'$(PYTHON)' scripts/stamp.py "$$URL"
+
+clean: ## remove all that make has made, .venv included
+	@echo 'Removing .venv, _build and caches'
+	@rm -rf .venv _build .pytest_cache .ruff_cache .hypothesis *.egg-info
+	@find . -name __pycache__ -prune -exec rm -rf {} +
