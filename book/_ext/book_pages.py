@@ -1,0 +1,175 @@
+"""What the pages need beyond Sphinx: no script, no other host.
+
+Maths becomes MathML at build time, quotes that open with a bold word become
+cards, and each page says what a shared link to it shows.
+"""
+
+import re
+from html import escape
+from importlib import import_module
+from pathlib import Path
+
+from docutils import nodes
+from latex2mathml.converter import convert
+from sphinx.application import Sphinx
+from sphinx.util import logging
+
+logger = logging.getLogger(__name__)
+
+# What a page is about that has no sentence of its own to say so.
+PROMISE = "Learn JAX by building one classifier that you can see whole."
+
+# What a quote opens with, and the class of the card that it becomes.
+CARDS = {"Note.": "note-card", "Predict first.": "predict-card"}
+
+THIN = "0.167em"
+NAME = re.compile(
+    r"(?P<before></mi>|</mn>|</msub>|</msup>|</mfrac>|&#x00029;</mo>|)"
+    r"<(?P<tag>mi|mo)>(?P<name>[a-z]{2,})</(?P=tag)>"
+)
+# What misleads screen readers: a label that hides "Show the solution", and
+# roles that citations have no right to.
+MISTAKEN = (
+    ' aria-label="Toggle hidden content"',
+    ' role="list"',
+    ' role="doc-backlink"',
+    ' role="doc-biblioentry"',
+)
+# A figure that a cell drew; it needs a card of its own in the dark.
+FIGURE = re.compile(r'<img [^>]*src="[^"]*_images/[^>]*>')
+PRE = re.compile("<pre>(?P<code>.*?)</pre>", re.DOTALL)
+
+# What latex2mathml gets wrong: letters for signs, and TeX's spacing.
+MENDS = {
+    "<mi>&#x0007E;</mi>": "<mo>&#x0223C;</mo>",
+    "<mi>&#x000B1;</mi>": "<mo>&#x000B1;</mo>",
+    "<mo>&#x0221E;</mo>": "<mi>&#x0221E;</mi>",
+    "<mo>&#x0002F;</mo>": '<mo lspace="0" rspace="0">&#x0002F;</mo>',
+}
+
+
+def space_name(found: re.Match) -> str:
+    """Give a function's name, such as log, the space that TeX gives it."""
+    after = found.string[found.end() :]
+    right = "0" if after.startswith(('<mo stretchy="false">', "</")) else THIN
+    left = THIN if found["before"] else "0"
+    return (
+        f'{found["before"]}<mo lspace="{left}" rspace="{right}">'
+        f"{found['name']}</mo>"
+    )
+
+
+def mathml(latex: str, display: str) -> str:
+    """Return the formula as MathML that carries its own source as text."""
+    source = " ".join(latex.split())
+    # It knows no aligned, and would number the lines of an align.
+    known = re.sub(r"\{align(ed)?\}", "{align*}", source)
+    formula = convert(known, display=display)
+    for wrong, right in MENDS.items():
+        formula = formula.replace(wrong, right)
+    formula = NAME.sub(space_name, formula)
+    if re.search(r"<mi>[&\\\\]", formula.replace("<mi>&#", "")):
+        logger.warning("latex2mathml cannot read: %s", source)
+    text = escape(source, quote=True)
+    return formula.replace("<math ", f'<math alttext="{text}" ', 1)
+
+
+def visit_inline(self, node: nodes.math) -> None:
+    self.body.append(mathml(node.astext(), "inline"))
+    raise nodes.SkipNode
+
+
+def visit_block(self, node: nodes.math_block) -> None:
+    # Where it is too wide for a phone it scrolls, by keyboard too.
+    tag = self.starttag(node, "div", CLASS="math-block", tabindex="0")
+    self.body.append(tag)
+    self.body.append(mathml(node.astext(), "block") + "</div>\n")
+    raise nodes.SkipNode
+
+
+def mark_cards(app: Sphinx, doctree: nodes.document) -> None:
+    for quote in doctree.findall(nodes.block_quote):
+        bold = quote.next_node(nodes.strong)
+        word = bold.astext() if bold else ""
+        if word in CARDS and quote.astext().startswith(word):
+            quote["classes"].append(CARDS[word])
+
+
+def hang_lines(pre: re.Match) -> str:
+    """Wrap each line of code, so that what runs over keeps its indent."""
+    lines = []
+    for line in pre["code"].removesuffix("\n").split("\n"):
+        text = re.sub("<[^>]+>", "", line)
+        indent = len(text) - len(text.lstrip(" "))
+        style = f' style="--indent: {indent}ch"' if indent else ""
+        lines.append(f'<span class="code-line"{style}>{line}\n</span>')
+    return f"<pre>{''.join(lines)}</pre>"
+
+
+def finish(app: Sphinx, pagename, templatename, context, doctree) -> None:
+    """Say what a shared link to the page shows, and mend its markup."""
+    if doctree is None:
+        return
+    body = context["body"]
+    for mark in MISTAKEN:
+        body = body.replace(mark, "")
+    # pandas' empty corner heads no column.
+    body = body.replace("<th></th>", "<td></td>")
+    body = FIGURE.sub(r'<div class="figure-card">\g<0></div>', body)
+    context["body"] = PRE.sub(hang_lines, body)
+    paragraphs = (p.astext() for p in doctree.findall(nodes.paragraph))
+    # The first is often a button.
+    text = next((p for p in paragraphs if len(p) > 60), "")
+    sentences = re.match(r".{,240}[.?!](?=\s|$)", " ".join(text.split()))
+    title = app.env.titles[pagename].astext()
+    text = sentences.group() if sentences else f"{title}. {PROMISE}"
+    base = app.config.html_baseurl
+    tags = {
+        "description": text,
+        "twitter:card": "summary_large_image",
+        "og:type": "article",
+        "og:site_name": app.config.html_title,
+        "og:title": title,
+        "og:description": text,
+        "og:url": f"{base}{pagename}.html",
+        "og:image": f"{base}_static/social-card.png",
+        "og:image:alt": "Two clouds of points and the line between them",
+    }
+    for name, value in tags.items():
+        key = "property" if name.startswith("og:") else "name"
+        context["metatags"] += (
+            f'\n<meta {key}="{name}" content="{escape(value, quote=True)}"/>'
+        )
+
+
+def link_chapter(app: Sphinx, what, name, obj, options, lines) -> None:
+    """End each helper's docstring with a link to where it is taught."""
+    module = import_module(".".join(name.split(".")[:2]))
+    taught = re.search(r"Taught in chapter (\d+)", module.__doc__)
+    if taught and what in ("function", "class"):
+        number = f"{int(taught[1]):02}"
+        (path,) = Path(app.srcdir, "notebooks").glob(f"{number}_*.ipynb")
+        link = f"Taught in :doc:`/notebooks/{path.stem}`."
+        lines += ["", link, ""]
+
+
+def skip_fields(app: Sphinx, what, name, obj, skip, options) -> bool | None:
+    """Leave out "Alias for field number 0": the docstring has the fields."""
+    return True if type(obj).__name__ == "_tuplegetter" else None
+
+
+def hide_flax(app: Sphinx, what, name, obj, options, signature, returns):
+    """Leave out what Flax adds to a module's own arguments."""
+    return ("()", None) if "linen" in (signature or "") else None
+
+
+def setup(app: Sphinx) -> dict:
+    app.add_html_math_renderer(
+        "mathml", (visit_inline, None), (visit_block, None)
+    )
+    app.connect("autodoc-process-docstring", link_chapter)
+    app.connect("doctree-read", mark_cards)
+    app.connect("html-page-context", finish)
+    app.connect("autodoc-skip-member", skip_fields)
+    app.connect("autodoc-process-signature", hide_flax)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
