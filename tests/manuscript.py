@@ -1,0 +1,168 @@
+"""The chapters as the checks see them: cells, tags, prose and pictures."""
+
+import re
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+import yaml
+from markdown_it import MarkdownIt
+from mdit_py_plugins.dollarmath import dollarmath_plugin
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# Each chapter, in the order of reading, and the helpers that it teaches.
+TAUGHT = {
+    "01_data": ["data"],
+    "02_model": ["model"],
+    "03_loss_and_gradients": ["loss"],
+    "04_training": ["metrics", "training"],
+}
+
+MARKDOWN = MarkdownIt("commonmark").enable("table").use(dollarmath_plugin)
+
+
+def config(root: Path = ROOT, name: str = "_config.yml") -> Any:
+    """Return the book's settings."""
+    return yaml.safe_load((root / name).read_text("utf-8"))
+
+
+TOC = config(name="_toc.yml")
+# The documents that have a page, without their suffix, as they are read.
+DOCUMENTS = [TOC["root"]] + [
+    chapter["file"] for part in TOC["parts"] for chapter in part["chapters"]
+]
+
+
+def repository(root: Path = ROOT) -> dict[str, str]:
+    """Return the stamped ``repository:`` block of ``_config.yml``."""
+    return config(root)["repository"]
+
+
+def colab_url(name: str, root: Path = ROOT) -> str:
+    """Return the address at which Colab opens a chapter."""
+    stamped = repository(root)
+    path = stamped["url"].removeprefix("https://")
+    return (
+        "https://colab.research.google.com/"
+        f"{path.replace('github.com', 'github', 1)}"
+        f"/blob/{stamped['branch']}/notebooks/{name}.ipynb"
+    )
+
+
+class Cell:
+    """One cell, with its number as a reader counts: from 1."""
+
+    def __init__(self, chapter: str, number: int, node: Any) -> None:
+        self.chapter, self.number, self.node = chapter, number, node
+        self.is_code = node.cell_type == "code"
+        self.source: str = node.source
+        self.tags = set(node.metadata.get("tags", []))
+        self.outputs = node.get("outputs", [])
+
+    def __str__(self) -> str:
+        first = self.source.strip().split("\n")[0]
+        return f"{self.chapter}.ipynb, cell {self.number} ({first[:48]!r})"
+
+    @property
+    def mystnb(self) -> Any:
+        return self.node.metadata.get("mystnb", {})
+
+    @property
+    def alt(self) -> Any:
+        """The alt text of the cell's pictures, or None."""
+        return self.mystnb.get("image", {}).get("alt")
+
+    @property
+    def is_setup(self) -> bool:
+        return "remove-cell" in self.tags
+
+    @property
+    def is_solution(self) -> bool:
+        return self.is_code and "hide-cell" in self.tags
+
+    @property
+    def pictures(self) -> list[str]:
+        """The PNGs of the outputs, in base64."""
+        data = (output.get("data", {}) for output in self.outputs)
+        return [d["image/png"] for d in data if "image/png" in d]
+
+    @cached_property
+    def tokens(self) -> list[Any]:
+        """The blocks of a markdown cell, each followed by what is in it."""
+        blocks = MARKDOWN.parse("" if self.is_code else self.source)
+        return [
+            t for block in blocks for t in [block, *(block.children or [])]
+        ]
+
+    @cached_property
+    def headings(self) -> list[tuple[int, str]]:
+        return [
+            (int(token.tag[1]), self.tokens[i + 1].content)
+            for i, token in enumerate(self.tokens)
+            if token.type == "heading_open"
+        ]
+
+    @property
+    def links(self) -> list[str]:
+        return [t.attrs["href"] for t in self.tokens if t.type == "link_open"]
+
+    @cached_property
+    def spans(self) -> list[tuple[str, str]]:
+        """A markdown cell as read, in pieces: the kind and text of each."""
+        pieces = []
+        for token in self.tokens:
+            if token.type.startswith("html"):
+                continue
+            if token.type == "inline" or "break" in token.type:
+                pieces.append((token.type, "\n"))
+            else:
+                pieces.append((token.type, token.content))
+        return pieces
+
+
+class Chapter:
+    """One notebook file."""
+
+    def __init__(self, path: Path) -> None:
+        if not path.exists():
+            raise AssertionError(
+                f"{path.name} is missing from {path.parent.name}/; TAUGHT in "
+                "tests/manuscript.py lists the chapters"
+            )
+        self.path, self.name = path, path.stem
+        self.text = path.read_text("utf-8")
+        self.notebook = nbformat.reads(self.text, as_version=4)
+        self.cells = [
+            Cell(self.name, number, node)
+            for number, node in enumerate(self.notebook.cells, start=1)
+        ]
+        self.code = [cell for cell in self.cells if cell.is_code]
+        self.markdown = [cell for cell in self.cells if not cell.is_code]
+
+
+def read(name: str, root: Path = ROOT) -> Chapter:
+    """Read one chapter of the tree at ``root``."""
+    return Chapter(root / "notebooks" / f"{name}.ipynb")
+
+
+def printed(cell: Cell) -> str:
+    """Return what a code cell shows, as text, HTML tags left out."""
+    parts = []
+    for output in cell.outputs:
+        data = output.get("data", {})
+        parts += [output.get("text", ""), data.get("text/plain", "")]
+        parts += [re.sub(r"<[^>]*>", " ", data.get("text/html", ""))]
+        parts += [output.get("evalue", ""), *output.get("traceback", [])]
+    return re.sub(r"\x1b\[[\d;]*m", "", "\n".join(parts))
+
+
+def fail_on(problems: Iterable[str]) -> None:
+    """Fail a test with the list of problems, if there are any."""
+    found = list(problems)
+    if found:
+        lines = "\n".join(f"- {problem}" for problem in found)
+        pytest.fail(f"{len(found)} to mend:\n{lines}", pytrace=False)

@@ -1,0 +1,350 @@
+"""The pages as a reader's browser shows them, wide and narrow, light and dark.
+
+They come from a server of our own on this machine; no other host can be
+reached, and asking one is a failure.
+"""
+
+import contextlib
+import functools
+import os
+import shutil
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from manuscript import DOCUMENTS, TAUGHT, colab_url, fail_on
+from playwright.sync_api import (
+    Browser,
+    Page,
+    TimeoutError,
+    sync_playwright,
+)
+
+pytestmark = [pytest.mark.book, pytest.mark.browser]
+
+WIDE, PHONE = 1280, 390
+MAC = "/Applications/{0}.app/Contents/MacOS/{0}"
+CHAPTER = f"notebooks/{next(iter(TAUGHT))}"
+
+
+def find_chromium() -> str | None:
+    """Return the browser that CHROMIUM names, or the first one installed."""
+    names = ["chromium", "chromium-browser", "google-chrome"]
+    names += [MAC.format(name) for name in ("Google Chrome", "Chromium")]
+    given = os.environ.get("CHROMIUM")
+    return next(
+        filter(None, map(shutil.which, [given] if given else names)), None
+    )
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = find_chromium()
+    if path is None:
+        reason = (
+            "no Chromium: apt-get install chromium (Debian), or set CHROMIUM "
+            "to a browser's path"
+        )
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason, pytrace=False)
+        pytest.skip(reason)
+    root = sys.platform != "win32" and os.geteuid() == 0
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=path,
+            args=[
+                "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+                *(["--no-sandbox"] if root else []),
+            ],
+        )
+        yield browser
+        browser.close()
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture(scope="session")
+def origin(built: Path) -> Iterator[str]:
+    handler = functools.partial(Quiet, directory=str(built))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def windows(browser: Browser) -> Iterator[Any]:
+    """Open one window for each way of reading, and keep it."""
+    opened = {}
+
+    def window(width: int, theme: str, scripts: bool = True) -> Page:
+        key = width, theme, scripts
+        if key not in opened:
+            opened[key] = browser.new_context(
+                viewport={"width": width, "height": 900},
+                color_scheme=theme,
+                java_script_enabled=scripts,
+            ).new_page()
+            opened[key].set_default_timeout(30_000)
+        return opened[key]
+
+    yield window
+    for page in opened.values():
+        page.context.close()
+
+
+def visit(page: Page, address: str) -> list[str]:
+    """Open an address and return what the browser complains of."""
+    found = []
+    host = urlsplit(address).netloc
+
+    def on_request(request: Any) -> None:
+        parts = urlsplit(request.url)
+        if parts.scheme in ("http", "https") and parts.netloc != host:
+            found.append(f"asks another host: {request.url}")
+
+    listeners = {
+        "console": lambda message: (
+            message.type in ("error", "warning")
+            and found.append(f"console {message.type}: {message.text}")
+        ),
+        "pageerror": lambda error: found.append(f"script error: {error}"),
+        "request": on_request,
+        "requestfailed": lambda request: found.append(
+            f"request failed: {request.url}: {request.failure}"
+        ),
+        "response": lambda response: (
+            response.status >= 400
+            and found.append(f"status {response.status}: {response.url}")
+        ),
+    }
+    for event, listener in listeners.items():
+        page.on(event, listener)
+    page.goto(address)
+    page.evaluate("document.fonts.ready.then(() => true)")
+    for event, listener in listeners.items():
+        page.remove_listener(event, listener)
+    return found
+
+
+BROKEN_PICTURES = """async () => {
+  const broken = [];
+  for (const picture of document.images) {
+    picture.loading = "eager";
+    await picture.decode().catch(() => {});
+    if (!picture.naturalWidth) broken.push(picture.src);
+  }
+  return broken;
+}"""
+
+# Elements that reach beyond the window, and in which nothing scrolls.
+CUT_OFF = """() => [...document.querySelectorAll("article *")].filter(e => {
+  const box = e.getBoundingClientRect();
+  if (!box.width || box.right <= innerWidth + 1) return false;
+  if (!e.checkVisibility({visibilityProperty: true})) return false;
+  for (let up = e; up.tagName !== "ARTICLE"; up = up.parentElement)
+    if (getComputedStyle(up).overflowX !== "visible") return false;
+  return true;
+}).map(e => e.outerHTML.slice(0, 100))"""
+
+COLOURS = """() => {
+  const rgb = text => text.match(/[\\d.]+/g).map(Number);
+  let e = document.querySelector("article p") || document.body;
+  const [r, g, b, alpha = 1] = rgb(getComputedStyle(e).color);
+  let paper = [0, 0, 0, 0];
+  for (; e && paper[3] === 0; e = e.parentElement)
+    paper = rgb(getComputedStyle(e).backgroundColor);
+  const ink = [r, g, b].map((c, i) => alpha * c + (1 - alpha) * paper[i]);
+  return [ink, paper.slice(0, 3)];
+}"""
+
+FILTERED = """() => [...document.querySelectorAll("article img")].filter(e => {
+  for (; e; e = e.parentElement)
+    if (getComputedStyle(e).filter !== "none") return true;
+  return false;
+}).map(e => e.src)"""
+
+FONTS = """() => {
+  const first = e => getComputedStyle(e).fontFamily.split(",")[0];
+  const plain = name => name.trim().replace(/["']/g, "");
+  const loaded = [...document.fonts].filter(f => f.status === "loaded");
+  const ours = new Set(loaded.map(f => plain(f.family)));
+  return [...document.querySelectorAll(
+    "article p, article h1, article h2, article pre, article math"
+  )].map(e => plain(first(e))).filter(name => !ours.has(name));
+}"""
+
+
+def luminance(colour: list[float]) -> float:
+    """Return the relative luminance of an sRGB colour, as WCAG defines it."""
+    linear = [
+        c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4
+        for c in (value / 255 for value in colour)
+    ]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def colour_problems(page: Page, theme: str | None = None) -> Iterator[str]:
+    ink, paper = map(luminance, page.evaluate(COLOURS))
+    if theme and (paper < 0.2) != (theme == "dark"):
+        yield f"the background has luminance {paper:.2f}: not {theme}"
+    contrast = (max(ink, paper) + 0.05) / (min(ink, paper) + 0.05)
+    if contrast < 7:
+        yield f"text stands out {contrast:.1f} : 1 from its ground, want 7"
+    for source in page.evaluate(FILTERED):
+        yield f"a filter changes the colours of {source}"
+
+
+def layout_problems(page: Page, width: int) -> Iterator[str]:
+    full = page.evaluate("document.documentElement.scrollWidth")
+    if full > width:
+        yield f"scrolls sideways: {full} px in a window of {width}"
+    for element in page.evaluate(CUT_OFF)[:5]:
+        yield f"reaches beyond the window: {element}"
+    for source in page.evaluate(BROKEN_PICTURES):
+        yield f"picture not loaded: {source}"
+
+
+def axe_problems(page: Page, contrast: bool) -> Iterator[str]:
+    """Yield the serious and critical findings of axe in our content."""
+    options = {
+        "resultTypes": ["violations"],
+        "rules": {"color-contrast": {"enabled": contrast}},
+    }
+    found = Axe().run(page, context="article", options=options)
+    for violation in found.response["violations"]:
+        if violation["impact"] in ("serious", "critical"):
+            nodes = [node["html"][:100] for node in violation["nodes"][:3]]
+            yield f"axe: {violation['help']} ({violation['id']}): {nodes}"
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [WIDE, PHONE])
+@pytest.mark.parametrize("document", [*DOCUMENTS, "search"])
+def test_page_reads_well(document, width, theme, windows, origin):
+    page = windows(width, theme)
+    problems = visit(page, f"{origin}/{document}.html")
+    problems += layout_problems(page, width)
+    problems += colour_problems(page, theme)
+    if document != "search":
+        problems += [
+            f"the font {name} is not one of ours"
+            for name in sorted(set(page.evaluate(FONTS)))
+        ]
+        # Axe is slow: colours do not depend on the width, and what else it
+        # looks at does not depend on the theme.
+        if (width, theme) != (PHONE, "dark"):
+            problems += axe_problems(page, contrast=width == WIDE)
+    fail_on(problems)
+
+
+def click_problems(page: Page) -> Iterator[str]:
+    """Yield why the first solution does not open by a click."""
+    solution = page.locator("article details pre").first
+    summary = page.locator("article details summary").first
+    if not solution.count() or not summary.is_visible():
+        yield "there is no folded solution"
+    elif solution.is_visible():
+        yield "the first solution is open before a click"
+    else:
+        summary.click()
+        if not solution.is_visible():
+            yield "the first solution does not open by a click"
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("document", [DOCUMENTS[0], CHAPTER])
+def test_page_needs_no_scripts(document, theme, windows, origin):
+    page = windows(PHONE, theme, scripts=False)
+    problems = visit(page, f"{origin}/{document}.html")
+    problems += layout_problems(page, PHONE)
+    problems += colour_problems(page)
+    for selector in ["article h1", "article p", "article :is(img, svg)"]:
+        if not page.locator(selector).first.is_visible():
+            problems.append(f"{selector} is not visible")
+    if document == CHAPTER:
+        for formula in page.locator("article math").all():
+            if not formula.is_visible():
+                problems.append(f"invisible: {formula.inner_html()[:80]}")
+        problems += click_problems(page)
+    fail_on(problems)
+
+
+FOCUS = """() => {
+  const e = document.activeElement, style = getComputedStyle(e);
+  const shadow = style.boxShadow.replace(/^rgba\\(.*?, 0\\).*/, "none");
+  return [e.tagName, e.getAttribute("href") || e.className,
+          style.outlineStyle !== "none" || shadow !== "none"];
+}"""
+
+
+def test_keyboard_reaches_everything(windows, origin):
+    page = windows(WIDE, "light")
+    page.goto(f"{origin}/{CHAPTER}.html")
+    page.add_style_tag(content="* { transition: none !important }")
+    stops, problems = [], []
+    while len(stops) < 400 and not any(tag == "SUMMARY" for tag, _ in stops):
+        page.keyboard.press("Tab")
+        tag, detail, marked = page.evaluate(FOCUS)
+        stops.append((tag, detail))
+        if not marked:
+            problems.append(f"nothing shows focus on <{tag} {detail}>")
+    if not any(tag != "A" and "search" in detail for tag, detail in stops):
+        problems.append("Tab does not reach the search")
+    if ("A", colab_url(Path(CHAPTER).name)) not in stops:
+        problems.append("Tab does not reach the Colab link")
+    for key, wanted in [("Enter", True), ("Space", False)]:
+        page.keyboard.press(key)
+        is_open = page.evaluate("document.activeElement.parentElement.open")
+        if is_open != wanted:
+            problems.append(f"{key} does not toggle a solution")
+    fail_on(problems)
+
+
+def test_solution_opens_by_a_click(windows, origin):
+    page = windows(WIDE, "light")
+    problems = visit(page, f"{origin}/{CHAPTER}.html")
+    fail_on([*problems, *click_problems(page)])
+
+
+def test_search_finds_a_word_by_keyboard(windows, origin):
+    page = windows(WIDE, "light")
+    page.goto(f"{origin}/{DOCUMENTS[0]}.html")
+    page.locator("button[class*=search]").first.press("Enter")
+    page.keyboard.type("sigmoid")
+    page.keyboard.press("Enter")
+    links = page.locator("#search-results a")
+    with contextlib.suppress(TimeoutError):
+        links.first.wait_for()
+    found = {link.get_attribute("href") for link in links.all()}
+    assert any(link.startswith(f"{CHAPTER}.html") for link in found), (
+        f"'sigmoid' is in {CHAPTER}, but a search for it finds {found}"
+    )
+
+
+def test_menu_opens_on_a_phone(windows, origin):
+    page = windows(PHONE, "light")
+    page.goto(f"{origin}/{CHAPTER}.html")
+    last = Path(DOCUMENTS[-1]).name
+    link = page.locator(f"nav a[href$='{last}.html']").first
+    assert not link.is_visible(), "the menu is open at first"
+    page.locator("button.primary-toggle").first.click()
+    with contextlib.suppress(TimeoutError):
+        link.click()
+    assert page.url.endswith(f"{last}.html"), "the menu leads nowhere"
+
+
+@pytest.mark.parametrize("document", [DOCUMENTS[0], CHAPTER])
+def test_page_works_from_a_folder(document, windows, built):
+    page = windows(WIDE, "light")
+    problems = visit(page, (built / f"{document}.html").as_uri())
+    fail_on([*problems, *layout_problems(page, WIDE)])

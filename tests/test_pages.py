@@ -1,0 +1,445 @@
+"""The built pages are whole: links, pictures, words, and no other host.
+
+Each rule is a function of a built site that yields what is wrong with it; it
+can be pointed at any copy.
+"""
+
+import base64
+import importlib.metadata
+import io
+import json
+import re
+from collections.abc import Iterator
+from copy import copy
+from functools import cached_property
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import numpy as np
+import pytest
+from bs4 import BeautifulSoup, Tag
+from manuscript import (
+    DOCUMENTS,
+    ROOT,
+    TAUGHT,
+    Chapter,
+    colab_url,
+    config,
+    fail_on,
+    read,
+)
+from PIL import Image, ImageChops
+
+pytestmark = pytest.mark.book
+
+Problems = Iterator[str]
+
+
+class Page:
+    """One built page."""
+
+    def __init__(self, path: Path, name: str) -> None:
+        self.path, self.name = path, name
+        self.soup = BeautifulSoup(path.read_text("utf-8"), "html.parser")
+
+    def __str__(self) -> str:
+        return self.name
+
+    @cached_property
+    def ids(self) -> set[str]:
+        tags = self.soup.find_all(True)
+        return {t[k] for t in tags for k in ("id", "name") if t.has_attr(k)}
+
+    @cached_property
+    def article(self) -> Tag:
+        """What the page is there for; the search page has only a main."""
+        return self.soup.select_one("article") or self.soup.main
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """The words of the article, in pieces: code and output left out."""
+        article = copy(self.article)
+        for tag in article.select("pre, code, script, style, dt.sig"):
+            tag.decompose()
+        return list(article.stripped_strings)
+
+
+class Site:
+    """A folder of built pages."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.everything = {
+            path: Page(path, path.relative_to(folder).as_posix())
+            for path in sorted(folder.rglob("*.html"))
+            if "_static" not in path.parts
+        }
+        # A page that only forwards has nothing to read.
+        self.pages = [
+            page
+            for page in self.everything.values()
+            if not page.soup.select_one("meta[http-equiv=refresh i]")
+        ]
+
+    def __getitem__(self, document: str) -> Page:
+        path = self.folder / f"{document}.html"
+        assert path in self.everything, (
+            f"{document} is in _toc.yml, but has no page; run make book"
+        )
+        return self.everything[path]
+
+    @property
+    def chapters(self) -> Iterator[tuple[Page, Chapter]]:
+        for name in TAUGHT:
+            yield self[f"notebooks/{name}"], read(name)
+
+    @property
+    def styles(self) -> Iterator[tuple[Path, str]]:
+        """Each style sheet, and each page's own styles."""
+        for path in sorted(self.folder.rglob("*.css")):
+            yield path, path.read_text("utf-8")
+        for path, page in self.everything.items():
+            for tag in page.soup.find_all("style"):
+                yield path, tag.get_text()
+            for tag in page.soup.find_all(style=True):
+                yield path, tag["style"]
+
+
+@pytest.fixture(scope="module")
+def site(built: Path) -> Site:
+    return Site(built)
+
+
+def style_addresses(text: str) -> list[str]:
+    text = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
+    pattern = (
+        r"""(?:\burl\(\s*|@import\s+)(?:"([^"]*)"|'([^']*)'|([^)\s;]+))"""
+    )
+    return ["".join(groups) for groups in re.findall(pattern, text)]
+
+
+def is_foreign(address: str) -> bool:
+    return bool(urlsplit(address.strip()).netloc)
+
+
+# --- Addresses ------------------------------------------------------------
+
+
+def missing(site: Site, path: Path, address: str) -> str:
+    """Return why an address in the file at ``path`` leads nowhere, or ''."""
+    parts = urlsplit(address)
+    if parts.scheme or parts.netloc:
+        return ""
+    if parts.path.startswith("/"):
+        return "is absolute: the book may lie in any folder of a host"
+    target = (path.parent / unquote(parts.path)).resolve()
+    if not parts.path:
+        target = path
+    if target.is_dir():
+        target /= "index.html"
+    if not target.is_file():
+        return "is no file of the book"
+    page = site.everything.get(target)
+    if parts.fragment and page and parts.fragment not in page.ids:
+        return f"has no place #{parts.fragment} in {page}"
+    return ""
+
+
+def links_resolve(site: Site) -> Problems:
+    for path, page in site.everything.items():
+        for tag in page.soup.find_all(True):
+            for attribute in ("href", "src", "xlink:href", "data", "poster"):
+                address = tag.get(attribute)
+                if address is None:
+                    continue
+                reason = missing(site, path, address)
+                if reason:
+                    yield f"{page}: <{tag.name}> {address!r} {reason}"
+    for path, text in site.styles:
+        for address in style_addresses(text):
+            reason = missing(site, path, address)
+            if reason:
+                yield f"{path.relative_to(site.folder)}: {address!r} {reason}"
+
+
+# A link that only tells, or is followed by hand.
+NOT_REQUESTED = {"alternate", "author", "canonical", "help", "license"}
+
+
+def nothing_foreign_is_requested(site: Site) -> Problems:
+    for page in site.everything.values():
+        for tag in page.soup.find_all(True):
+            asked = [tag.get(k) for k in ("src", "data", "poster")]
+            asked += re.split(r"\s*,\s*", tag.get("srcset") or "")
+            if tag.name == "use" or (
+                tag.name == "link" and not NOT_REQUESTED & set(tag["rel"])
+            ):
+                asked += [tag.get("href"), tag.get("xlink:href")]
+            for address in filter(None, asked):
+                if is_foreign(address):
+                    yield f"{page}: <{tag.name}> asks {address}; vendor it"
+        for script in page.soup.find_all("script"):
+            for word in re.findall(
+                r"https?://[^\s'\"]+|mathjax|thebe", str(script), re.I
+            ):
+                yield f"{page}: a script names {word}; take it out"
+    for path, text in site.styles:
+        for address in style_addresses(text):
+            if is_foreign(address):
+                name = path.relative_to(site.folder)
+                yield f"{name}: a style asks {address}; vendor it"
+
+
+def colab_buttons(site: Site) -> Problems:
+    known = {colab_url(name) for name in TAUGHT}
+    for page in site.pages:
+        links = [tag["href"] for tag in page.soup.select("a[href*='colab.']")]
+        name = page.path.stem
+        wanted = {colab_url(name)} if name in TAUGHT else known
+        for link in set(links) - wanted:
+            yield f"{page}: the Colab link {link} is none of {wanted}"
+    for page, chapter in site.chapters:
+        selector = f"a[href='{colab_url(chapter.name)}']"
+        if not page.article.select(selector):
+            yield f"{page}: the article has no link to its chapter in Colab"
+
+
+# --- What a page has ------------------------------------------------------
+
+
+def heads_are_complete(site: Site) -> Problems:
+    base = config()["html"]["baseurl"]
+    seen: dict[str, Page] = {}
+    for page in site.pages:
+        head = page.soup.head
+        if page.soup.html.get("lang") != "en":
+            yield f"{page}: <html> wants lang=en"
+        if not head.select_one("link[rel~=icon]"):
+            yield f"{page}: no favicon; see html.favicon in _config.yml"
+        texts = [head.title.get_text() if head.title else ""]
+        if page.name.removesuffix(".html") in DOCUMENTS:
+            tag = head.select_one("meta[name=description]")
+            texts.append(tag["content"] if tag else "")
+        for kind, text in zip(["title", "description"], texts, strict=False):
+            if len(text) < (40 if kind == "description" else 4):
+                yield f"{page}: the {kind} {text!r} is too short"
+            if text in seen:
+                yield f"{page}: the {kind} is that of {seen[text]}"
+            seen[text] = page
+        for tag in head.select("meta[content], link[rel=canonical]"):
+            text = tag.get("content") or tag.get("href") or ""
+            if re.search(r"<|>|\bNone\b|\bundefined\b", text):
+                yield f"{page}: {tag} holds markup, or nothing"
+            own = text.startswith(base) and text.removeprefix(base)
+            if own and not (site.folder / own).is_file():
+                yield f"{page}: {text} in the head is no file of the book"
+
+
+def one_title_and_steps(site: Site) -> Problems:
+    for page in site.pages:
+        # The theme repeats the title for paper.
+        titles = page.soup.select("h1:not(#jb-print-docs-body h1)")
+        if len(titles) != 1:
+            yield f"{page}: {len(titles)} <h1>, not one"
+        headings = page.article.find_all(re.compile("^h[1-6]$"))
+        levels = [int(tag.name[1]) for tag in headings]
+        for before, tag, level in zip(
+            [0, *levels], headings, levels, strict=False
+        ):
+            if level > before + 1:
+                yield f"{page}: <h{level}> {tag.get_text()!r} skips a level"
+            if not tag.get_text().strip(" #"):
+                yield f"{page}: an empty <h{level}>"
+
+
+def pictures_have_alt(site: Site) -> Problems:
+    for page in site.pages:
+        for tag in page.soup.find_all(["img", "svg"]):
+            if any(
+                t.get("aria-hidden") == "true" for t in [tag, *tag.parents]
+            ):
+                continue
+            alt = tag.get("alt") or tag.get("aria-label") or ""
+            if tag.name == "svg":
+                title = tag.find("title")
+                alt = alt or (title.get_text() if title else "")
+            least = 20 if page.article in tag.parents else 4
+            if len(alt.strip()) < least or re.search(
+                r"_images/|\.(png|svg|jpe?g|webp)$", alt
+            ):
+                yield (
+                    f"{page}: {str(tag)[:120]} wants alt text that says what "
+                    "it shows, or aria-hidden if it only decorates"
+                )
+
+
+def chapters_show_their_pictures(site: Site) -> Problems:
+    for page, chapter in site.chapters:
+        shown = [t.get("alt") for t in page.article.select(".cell_output img")]
+        wanted = [cell.alt for cell in chapter.code for _ in cell.pictures]
+        if shown != wanted:
+            yield (
+                f"{page}: shows {len(shown)} pictures of its cells, not the "
+                f"{len(wanted)} of the chapter with their alt texts: "
+                f"{sorted(set(map(str, shown)) ^ set(map(str, wanted)))}"
+            )
+
+
+def setup_is_hidden(site: Site) -> Problems:
+    for page, chapter in site.chapters:
+        if not page.article.select(".cell"):
+            yield f"{page}: shows no cells at all"
+        for cell in chapter.code:
+            first = cell.source.split("\n")[0]
+            if cell.is_setup and first in page.article.get_text():
+                yield f"{page}: shows the setup cell ({first!r})"
+
+
+def solutions_are_folded(site: Site) -> Problems:
+    for page, chapter in site.chapters:
+        folded = {
+            " ".join(tag.pre.get_text().split()): tag
+            for tag in page.article.select("details")
+            if tag.pre
+        }
+        for cell in chapter.code:
+            tag = folded.get(" ".join(cell.source.split()))
+            if not cell.is_solution:
+                continue
+            if tag is None:
+                yield f"{page}: the solution {cell} is not folded"
+            elif tag.has_attr("open"):
+                yield f"{page}: the solution {cell} is folded, but open"
+            elif "Show the solution" not in tag.summary.get_text():
+                yield f"{page}: {tag.summary} should say Show the solution"
+
+
+def maths_is_drawn(site: Site) -> Problems:
+    for page in site.pages:
+        for text in page.texts:
+            for raw in re.findall(r"\$|\\[a-zA-Z]+", text):
+                yield f"{page}: raw LaTeX {raw!r} in {text[:60]!r}"
+    for page, chapter in site.chapters:
+        kinds = [kind for cell in chapter.cells for kind, _ in cell.spans]
+        wanted = sum(kind.startswith("math") for kind in kinds)
+        shown = len(page.article.find_all("math"))
+        if shown != wanted:
+            yield f"{page}: {shown} formulas, the chapter has {wanted}"
+
+
+def no_leftovers(site: Site) -> Problems:
+    for page in site.pages:
+        for text in page.texts:
+            for word in re.findall(
+                r"^(?:None|NaN)$|\b(?:by None|nan|undefined|TODO|FIXME"
+                r"|Traceback)\b|\{\{|\{%",
+                text,
+            ):
+                yield f"{page}: {word!r} stands in {text[:60]!r}"
+    for page, chapter in site.chapters:
+        shown = len(page.article.select(".output.traceback"))
+        wanted = sum("raises-exception" in c.tags for c in chapter.code)
+        if shown != wanted:
+            yield f"{page}: {shown} tracebacks, {wanted} cells that raise"
+        if page.article.select(".output.stderr"):
+            yield f"{page}: shows what a cell wrote to stderr"
+
+
+def no_machine_paths(site: Site) -> Problems:
+    own = {str(ROOT), str(site.folder), str(Path.home())} - {"/"}
+    paths = [re.escape(folder.lstrip("/")) for folder in own]
+    paths += [r"(?:home|Users|root|tmp)/\w+"]
+    pattern = re.compile(rf"(?<![\w.])/(?:{'|'.join(paths)})\b".encode())
+    for path in sorted(site.folder.rglob("*")):
+        if path.is_file() and path.suffix not in {".woff2", ".ttf"}:
+            match = pattern.search(path.read_bytes())
+            if match:
+                name = path.relative_to(site.folder)
+                yield f"{name}: names a path of this machine: {match[0]!r}"
+
+
+def search_knows_all(site: Site) -> Problems:
+    path = site.folder / "searchindex.js"
+    if not path.is_file():
+        yield "no searchindex.js: search finds nothing; run make book"
+        return
+    text = path.read_text("utf-8")
+    index = json.loads(text[text.index("{") : text.rindex("}") + 1])
+    for document in set(DOCUMENTS) - set(index["docnames"]):
+        yield f"search does not know {document}; run make clean book"
+
+
+RULES = [
+    links_resolve,
+    nothing_foreign_is_requested,
+    colab_buttons,
+    heads_are_complete,
+    one_title_and_steps,
+    pictures_have_alt,
+    chapters_show_their_pictures,
+    setup_is_hidden,
+    solutions_are_folded,
+    maths_is_drawn,
+    no_leftovers,
+    no_machine_paths,
+    search_knows_all,
+]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_site_keeps_the_rule(rule, site):
+    fail_on(rule(site))
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_document_has_a_page(document, site):
+    assert site[document].article.h1
+
+
+# --- Committed pictures are those that this build drew --------------------
+
+
+def changed_pixels(one: str, other: str) -> int:
+    """Count the pixels that differ by more than rounding can explain."""
+    pictures = [
+        Image.open(io.BytesIO(base64.b64decode(data))).convert("RGBA")
+        for data in (one, other)
+    ]
+    if pictures[0].size != pictures[1].size:
+        return pictures[0].width * pictures[0].height
+    difference = np.asarray(ImageChops.difference(*pictures))
+    return int((difference.max(axis=-1) > 32).sum())
+
+
+def pictures_are_current(committed: Chapter, executed: Chapter) -> Problems:
+    pairs = zip(committed.code, executed.code, strict=False)
+    if [c.source for c in committed.code] != [c.source for c in executed.code]:
+        yield f"{committed.name}: the pages are of other cells; run make book"
+        return
+    for cell, fresh in pairs:
+        if len(cell.pictures) != len(fresh.pictures):
+            yield f"{cell}: draws {len(fresh.pictures)} pictures now"
+            continue
+        for one, other in zip(cell.pictures, fresh.pictures, strict=True):
+            changed = changed_pixels(one, other)
+            if changed > 4:
+                yield (
+                    f"{cell}: {changed} pixels are not as committed; if the "
+                    "new picture is right, run make notebooks"
+                )
+
+
+@pytest.mark.parametrize("name", TAUGHT)
+def test_committed_pictures_are_current(name, site):
+    locked = re.search(
+        r"^matplotlib==(\S+)", (ROOT / "requirements.txt").read_text(), re.M
+    )[1]
+    installed = importlib.metadata.version("matplotlib")
+    if installed != locked:
+        pytest.skip(
+            f"matplotlib {installed} draws otherwise than the lock's {locked}"
+        )
+    executed = site.folder.parent / "jupyter_execute" / "notebooks"
+    fail_on(
+        pictures_are_current(read(name), Chapter(executed / f"{name}.ipynb"))
+    )
