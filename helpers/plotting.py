@@ -51,7 +51,7 @@ def use_book_style() -> None:
             "figure.figsize": (5.6, 3.3),
             "figure.dpi": 200,
             "figure.constrained_layout.use": True,
-            "font.family": ["Atkinson Hyperlegible Next", "DejaVu Sans"],
+            "font.family": "Atkinson Hyperlegible Next",
             "font.size": 11,
             "axes.titlesize": 11,
             "axes.titlelocation": "left",
