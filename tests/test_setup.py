@@ -43,10 +43,11 @@ def run_setup(project, before="", **environment):
     code = f"import runpy, sys\n{before}\n"
     code += "runpy.run_path('scripts/setup.py', run_name='__main__')"
     kept = {k: v for k, v in os.environ.items() if not k.startswith("PIP_")}
+    kept |= {"PIP_CONFIG_FILE": os.devnull, "no_proxy": "127.0.0.1"}
     return subprocess.run(
         [sys.executable, "-c", code],
         cwd=project,
-        env=kept | {"PIP_CONFIG_FILE": os.devnull} | environment,
+        env=kept | environment,
         capture_output=True,
         text=True,
     )
