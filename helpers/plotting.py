@@ -186,7 +186,7 @@ def plot_boundary(
 
 
 def plot_point(
-    ax: Axes, x, y, label: str = "our point", offset=(9, 7), color=INK
+    ax: Axes, x, y, label: str = "our point", offset=(14, -36), color=INK
 ) -> Axes:
     """Ring a point and name it.
 
@@ -206,6 +206,7 @@ def plot_point(
         ha="left" if offset[0] >= 0 else "right",
         va="center",
         color=color,
+        arrowprops={"arrowstyle": "-", "color": color, "shrinkB": 7},
         **TEXT,
     )
     return ax
@@ -333,12 +334,14 @@ def plot_surface(ax: Axes, w1, w2, loss, levels) -> Axes:
         ax: where to draw.
         w1, w2: the grid's coordinates, of shapes (k,) and (m,).
         loss: in nats, of shape (m, k).
-        levels: the losses at which to draw a numbered contour.
+        levels: the losses at which to draw a contour, numbered but for the
+            first.
     """
     grid = (np.asarray(w1), np.asarray(w2), np.asarray(loss))
     ax.contourf(*grid, levels, cmap="Blues", extend="both", alpha=0.75)
     lines = ax.contour(*grid, levels, colors=GREY, linewidths=0.7)
-    ax.clabel(lines, fontsize=9, colors=INK)
+    numbers = ax.clabel(lines, levels[1:], fontsize=10, colors=INK)
+    plt.setp(numbers, path_effects=HALO)
     # One scale for both, or "steepest" would not look at right angles.
     ax.set(xlabel="w1", ylabel="w2", aspect="equal")
     return ax
@@ -396,5 +399,5 @@ def plot_training_grid(
             plot_dataset(ax, some, strength, legend=False, size=7)
         plot_boundary(ax, true_line)
         plot_boundary(ax, line, learned=True)
-        ax.set_title(title, fontsize=9.5)
+        ax.set_title(title, fontsize=10)
     return fig

@@ -36,6 +36,7 @@ MISTAKEN = (
     ' role="doc-biblioentry"',
 )
 # A figure that a cell drew; it needs a card of its own in the dark.
+TABLE_NAME = re.compile(r"(?<=<td>)<p><code.*?</code>")
 FIGURE = re.compile(r'<img [^>]*src="[^"]*_images/[^>]*>')
 PRE = re.compile("<pre>(?P<code>.*?)</pre>", re.DOTALL)
 
@@ -101,6 +102,8 @@ def hang_lines(pre: re.Match) -> str:
     for line in pre["code"].removesuffix("\n").split("\n"):
         text = re.sub("<[^>]+>", "", line)
         indent = len(text) - len(text.lstrip(" "))
+        # Break where a reader would, before inside a word.
+        line = re.sub(r"[.(\[]</span>", r"\g<0><wbr/>", line)
         style = f' style="--indent: {indent}ch"' if indent else ""
         lines.append(f'<span class="code-line"{style}>{line}\n</span>')
     return f"<pre>{''.join(lines)}</pre>"
@@ -115,6 +118,10 @@ def finish(app: Sphinx, pagename, templatename, context, doctree) -> None:
         body = body.replace(mark, "")
     # pandas' empty corner heads no column.
     body = body.replace("<th></th>", "<td></td>")
+    # A long name in a table breaks at its underscores and dots.
+    body = TABLE_NAME.sub(
+        lambda name: re.sub(r"(?<=\w)[._]", r"\g<0><wbr/>", name[0]), body
+    )
     body = FIGURE.sub(r'<div class="figure-card">\g<0></div>', body)
     context["body"] = PRE.sub(hang_lines, body)
     paragraphs = (p.astext() for p in doctree.findall(nodes.paragraph))
