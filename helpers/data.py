@@ -34,7 +34,7 @@ class Line(NamedTuple):
                 unless it is traced).
         """
         if not isinstance(factor, Tracer) and not (
-            np.all(np.isfinite(factor)) and np.all(np.asarray(factor) > 0)
+            np.all(np.isfinite(factor)) and np.all(factor > 0)
         ):
             raise ValueError(
                 f"factor must be finite and above 0, got {factor}: 0 erases "
@@ -72,7 +72,7 @@ def boundary_y(line: Line, x: ArrayLike) -> jax.Array:
     Raises:
         ValueError: w2 is 0, a vertical line (checked unless it is traced).
     """
-    if not isinstance(line.w2, Tracer) and np.any(np.asarray(line.w2) == 0):
+    if not isinstance(line.w2, Tracer) and np.any(line.w2 == 0):
         raise ValueError(
             f"line.w2 must not be 0, got {line}: a vertical line has no y "
             "over a given x"

@@ -194,10 +194,12 @@ def plot_point(
         ax: where to draw.
         x, y: the point, in data units.
         label: its name.
-        offset: from the point to its name, in typographic points.
+        offset: from the point to its name, in typographic points; a line
+            leads there if it is far.
         color: of ring and name.
     """
     ax.plot(x, y, "o", ms=10, mfc="none", mec=color, mew=2, zorder=5)
+    leader = {"arrowstyle": "-", "color": color, "shrinkB": 5}
     ax.annotate(
         label,
         (float(x), float(y)),
@@ -206,7 +208,7 @@ def plot_point(
         ha="left" if offset[0] >= 0 else "right",
         va="center",
         color=color,
-        arrowprops={"arrowstyle": "-", "color": color, "shrinkB": 7},
+        arrowprops=leader if np.hypot(*offset) > 20 else None,
         **TEXT,
     )
     return ax

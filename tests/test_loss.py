@@ -280,8 +280,16 @@ def test_what_is_not_finite_is_refused(function, name, bad):
 @pytest.mark.parametrize("bad", [-1, 2, 0.5])
 def test_wrong_labels_are_refused(function, bad):
     with pytest.raises(ValueError) as caught:
-        function(apply_fn, BLOG_PARAMS, a_dataset(label=(1, bad)))
+        three = a_dataset(np.zeros(3), np.zeros(3), (0, 1, bad))
+        function(apply_fn, BLOG_PARAMS, three)
     assert str(caught.value) == f"label must be 0 or 1, got [{bad}] among them"
+
+
+@pytest.mark.parametrize("function", [mean_loss, per_example_value_and_grad])
+def test_of_many_wrong_labels_the_error_shows_three(function):
+    nine = a_dataset(np.zeros(9), np.zeros(9), range(9))
+    with pytest.raises(ValueError, match=r"got \[2, 3, 4\] among"):
+        function(apply_fn, BLOG_PARAMS, nine)
 
 
 def test_a_gradient_with_respect_to_params_still_checks_values():

@@ -179,7 +179,7 @@ def test_each_loss_belongs_to_the_params_of_the_row_before(run, data):
     np.testing.assert_allclose(history.loss, before, rtol=1e-6)
 
 
-@pytest.mark.parametrize("kind", [int, np.int64, float])
+@pytest.mark.parametrize("kind", [int, np.int64])
 def test_one_epoch_is_one_step(data, kind):
     params, history = fit(loss_fn, BLOG_PARAMS, sgd, data, kind(1))
     once = train_step(loss_fn, sgd, BLOG_PARAMS, sgd.init(BLOG_PARAMS), data)
@@ -298,7 +298,7 @@ def test_the_blogs_rows_are_ordinary_among_500_seeds():
 # What is refused
 
 
-@pytest.mark.parametrize("epochs", [0, -1, 0.5, 1.5, np.nan])
+@pytest.mark.parametrize("epochs", [0, -1, np.int64(0), 1.5, 2.0])
 def test_epochs_must_be_whole_and_positive(epochs):
     # The guard comes first: None could be neither called nor trained.
     with pytest.raises(ValueError, match=r"^epochs must be a whole") as error:
