@@ -141,6 +141,16 @@ def test_adamw_carries_its_state_and_sees_the_params(data):
     assert abs(lost - rows)[-1].max() > 1e-2
 
 
+def test_params_keep_their_dtype_whatever_the_updates_are():
+    start = jnp.bfloat16(1)
+    widen = optax.stateless(lambda grad, params: jnp.float32(grad))
+    params, _, _ = train_step(
+        lambda params, data: data * params, widen, start, widen.init(start), 2
+    )
+    assert params == 3
+    assert params.dtype == jnp.bfloat16
+
+
 # A run
 
 
