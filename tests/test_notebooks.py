@@ -599,3 +599,24 @@ def test_nbval_sees_a_changed_digit(tmp_path):
     nbformat.write(chapter.notebook, paths[1])
     last = sum(cell.is_code for cell in chapter.cells[:number]) - 1
     assert failed_cells(*paths) == [("changed.ipynb", f"Cell {last}")]
+
+
+# The page that lists what changed: figures of the blog's own, and of a source.
+CITED = {"0.5", "0.3", "86%", "8%"}
+
+
+def unshown(page: str, outputs: str) -> list[str]:
+    """Return the decimals and percentages of a page that no output shows."""
+    number = r"(?<![\d.])(?:\d+(?:\.\d+)? ?%|\d+\.\d+)(?!\.?\d)"
+    claims = {claim.replace(" ", "") for claim in re.findall(number, page)}
+    shown = set(re.findall(r"\d+(?:\.\d+)?%?", outputs))
+    return sorted(claims - shown - CITED)
+
+
+def test_what_changed_is_as_the_chapters_print_it():
+    page = (ROOT / "book/blog_to_book.md").read_text("utf-8")
+    outputs = "\n".join(
+        printed(cell) for name in TAUGHT for cell in read(name).cells
+    )
+    assert unshown(page, outputs) == [], "book/blog_to_book.md, no output"
+    assert unshown(page.replace("0.849", "0.848"), outputs) == ["0.848"]
