@@ -142,7 +142,6 @@ def plot_boundary(
     label: str = "",
     learned: bool = False,
     at: float = 0.02,
-    above: bool = True,
 ) -> Axes:
     """Draw where the logit is 0: solid for the truth, dashed if learned.
 
@@ -152,7 +151,6 @@ def plot_boundary(
         label: written along the line.
         learned: dashed and purple instead of solid and black.
         at: where the label begins, as a share of the visible line.
-        above: whether the label stands above the line or below.
     """
     color = PURPLE if learned else INK
     w1, w2, b = float(line.w1), float(line.w2), float(line.b)
@@ -172,9 +170,9 @@ def plot_boundary(
         ax.annotate(
             label,
             (x[here], y[here]),
-            (0, 4 if above else -4),
+            (0, 4),
             textcoords="offset points",
-            va="bottom" if above else "top",
+            va="bottom",
             rotation=np.degrees(np.arctan2(y[-1] - y[0], x[-1] - x[0])),
             rotation_mode="anchor",
             transform_rotates_text=True,
@@ -222,7 +220,6 @@ def plot_curve(
     color: str = INK,
     at: float = 1.0,
     offset=(4, 0),
-    dashed: bool = False,
 ) -> Axes:
     """Draw y over x and name the curve where it is ``at`` of its length.
 
@@ -233,10 +230,9 @@ def plot_curve(
         color: of curve and name.
         at: where the name stands, as a share of the n points.
         offset: from there to the name, in typographic points.
-        dashed: for what is learned.
     """
     x, y = np.asarray(x), np.asarray(y)
-    ax.plot(x, y, color=color, linestyle=(0, (4, 2)) if dashed else "-")
+    ax.plot(x, y, color=color)
     here = int(at * (len(x) - 1))
     ax.annotate(
         label,
@@ -247,29 +243,6 @@ def plot_curve(
         va="center",
         color=color,
         annotation_clip=False,
-        **TEXT,
-    )
-    return ax
-
-
-def plot_level(ax: Axes, y, label: str, at: float = 1.0) -> Axes:
-    """Draw a dotted level across the plot and name it below the line.
-
-    Args:
-        ax: where to draw.
-        y: the level, in data units.
-        label: its name.
-        at: where the name ends, as a share of the width.
-    """
-    ax.axhline(y, color=INK, linestyle=":", linewidth=1.5)
-    ax.annotate(
-        label,
-        (at, float(y)),
-        (0, -4),
-        xycoords=("axes fraction", "data"),
-        textcoords="offset points",
-        ha="right",
-        va="top",
         **TEXT,
     )
     return ax
@@ -397,8 +370,9 @@ def plot_training_grid(
         logit = float(line.w1) * x + float(line.w2) * y + float(line.b)
         wrong = (logit > 0) != label
         for part, strength in ((~wrong, 0.15), (wrong, 0.9)):
-            some = type(dataset)(x[part], y[part], label[part])
-            plot_dataset(ax, some, strength, legend=False, size=7)
+            if part.any():
+                some = type(dataset)(x[part], y[part], label[part])
+                plot_dataset(ax, some, strength, legend=False, size=7)
         plot_boundary(ax, true_line)
         plot_boundary(ax, line, learned=True)
         ax.set_title(title, fontsize=10)
