@@ -20,6 +20,10 @@ TAUGHT = {
     "02_model": ["model"],
     "03_loss_and_gradients": ["loss"],
     "04_training": ["metrics", "training"],
+    "05_limits": ["limits"],
+    "06_uncertainty": ["uncertainty"],
+    "07_bigger_models": ["networks"],
+    "08_real_data": ["real_data"],
 }
 
 MARKDOWN = MarkdownIt("commonmark").enable("table").use(dollarmath_plugin)

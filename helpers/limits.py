@@ -1,0 +1,171 @@
+"""The best that any rule can do on labels that are tossed coins.
+
+Taught in chapter 5. Scores are averaged over what is random: over the labels
+in closed form, over the points by quadrature or by a large sample.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jax.typing import ArrayLike
+
+from helpers.data import X_SD, Y_SD, Line
+from helpers.loss import binary_cross_entropy
+from helpers.metrics import accuracy, predict
+
+
+class Scores(NamedTuple):
+    """Three judgements of the same logits, each a float32 scalar.
+
+    ``accuracy`` is the share of right decisions, in [0, 1], the more the
+    better; ``log_loss`` the mean cross-entropy, in nats, and ``brier`` the
+    mean squared distance from probability to label, in [0, 1], the less the
+    better.
+    """
+
+    accuracy: jax.Array
+    log_loss: jax.Array
+    brier: jax.Array
+
+
+def scores(logit: ArrayLike, label: ArrayLike) -> Scores:
+    """Judge logits by the labels that came.
+
+    Args:
+        logit: log-odds of label 1, of any shape, finite.
+        label: 0 or 1, of the same shape.
+
+    Returns:
+        The Scores of this sample.
+
+    Raises:
+        ValueError: the shapes differ, there are no labels, a logit is NaN,
+            or a label is neither 0 nor 1 (values are checked unless they are
+            traced).
+
+    Source: G. W. Brier, "Verification of Forecasts Expressed in Terms of
+    Probability", Monthly Weather Review 78 (1950), for the third score, here
+    of one of the two classes, half of Brier's own sum.
+    """
+    right = accuracy(label, predict(logit))
+    loss = binary_cross_entropy(logit, label)
+    miss = jax.nn.sigmoid(jnp.asarray(logit)) - jnp.asarray(label)
+    return Scores(right, loss.mean(), jnp.mean(miss**2))
+
+
+def expected_scores(
+    logit: ArrayLike, true_logit: ArrayLike, mass: ArrayLike | None = None
+) -> Scores:
+    """Judge logits by every label that could have come, not by one draw.
+
+    At each point the label is 1 with probability sigmoid(true_logit): the
+    three scores are averaged over that coin.
+
+    Args:
+        logit: log-odds of label 1 to judge, of any shape, finite.
+        true_logit: log-odds that load the coins, of the same shape, finite.
+        mass: the weight of each point, of the same shape, none below 0; all
+            alike by default.
+
+    Returns:
+        The expected Scores.
+
+    Raises:
+        ValueError: the shapes differ, there are no points, a logit is not
+            finite, or a mass is below 0 or all are 0 (values are checked
+            unless they are traced).
+
+    Source: T. Gneiting and A. E. Raftery, "Strictly Proper Scoring Rules,
+    Prediction, and Estimation", JASA 102 (2007).
+    """
+    if jnp.shape(logit) != jnp.shape(true_logit):
+        raise ValueError(
+            "logit and true_logit must have the same shape, got "
+            f"{jnp.shape(logit)} and {jnp.shape(true_logit)}"
+        )
+    if mass is not None and jnp.shape(mass) != jnp.shape(logit):
+        raise ValueError(
+            "mass must have the shape of logit, got "
+            f"{jnp.shape(mass)} and {jnp.shape(logit)}"
+        )
+    if jnp.size(logit) < 1:
+        raise ValueError("logit must hold at least one point, got none")
+    if not all(
+        isinstance(z, Tracer) or np.isfinite(z).all()
+        for z in (logit, true_logit)
+    ):
+        raise ValueError(
+            "logit and true_logit must be finite, got NaN or infinity"
+        )
+    if (
+        mass is not None
+        and not isinstance(mass, Tracer)
+        and not (np.all(np.asarray(mass) >= 0) and np.sum(mass) > 0)
+    ):
+        raise ValueError(
+            "mass must be 0 or more everywhere and above 0 somewhere"
+        )
+    logit = 1.0 * jnp.asarray(logit)
+    probability = jax.nn.sigmoid(logit)
+    truth = jax.nn.sigmoid(1.0 * jnp.asarray(true_logit))
+    right = jnp.where(logit > 0, truth, 1 - truth)
+    loss = jax.nn.softplus(logit) - truth * logit
+    brier = (probability - truth) ** 2 + truth * (1 - truth)
+    return Scores(
+        *(jnp.average(score, weights=mass) for score in (right, loss, brier))
+    )
+
+
+def logit_grid(line: Line, n: int = 4001) -> tuple[jax.Array, jax.Array]:
+    """Return logits of the book's points and how often each occurs.
+
+    The points are normal, so a line's logit is normal too: its mean is b,
+    its variance (w1·X_SD)² + (w2·Y_SD)².
+
+    Args:
+        line: the line whose logits are wanted; w1 and w2 not both 0.
+        n: how many grid points, at least 2; odd ones hold the mean.
+
+    Returns:
+        Evenly spaced logits out to 8 standard deviations on both sides of
+        the mean, and their masses, which sum to 1: float32 of shape (n,).
+
+    Raises:
+        ValueError: n is below 2, or w1 and w2 are both 0 (checked unless
+            they are traced).
+    """
+    if n < 2:
+        raise ValueError(f"n must be at least 2, got {n}")
+    if not any(isinstance(w, Tracer) for w in line[:2]) and not np.any(
+        line[:2]
+    ):
+        raise ValueError(
+            f"line must have w1 or w2 other than 0, got {line}: its logit is "
+            "b everywhere"
+        )
+    z = jnp.linspace(-8.0, 8.0, n)
+    sd = jnp.hypot(line.w1 * X_SD, line.w2 * Y_SD)
+    return line.b + sd * z, jax.nn.softmax(-(z**2) / 2)
+
+
+def bayes_limits(logit: ArrayLike, mass: ArrayLike | None = None) -> Scores:
+    """Return the scores of the true rule, which no rule beats on average.
+
+    Args:
+        logit: the true log-odds, of any shape, finite.
+        mass: as in ``expected_scores``.
+
+    Returns:
+        The expected Scores of the truth about itself: the Bayes accuracy,
+        the mean entropy of the coins in nats, and their mean variance.
+
+    Raises:
+        ValueError: as ``expected_scores``.
+
+    Source: C. M. Bishop, "Pattern Recognition and Machine Learning" (2006),
+    section 1.5, for the accuracy.
+    """
+    return expected_scores(logit, logit, mass)

@@ -1,0 +1,50 @@
+"""A bigger model: layers of weighted sums, bent in between.
+
+Taught in chapter 7.
+"""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jax.typing import ArrayLike
+
+
+class MLP(nn.Module):
+    """A multilayer perceptron with tanh between its layers.
+
+    ``widths`` are the sizes of the hidden layers, such as (32, 32); with
+    none it is a logistic regression. ``init(key, *inputs)`` returns float32
+    params {"params": {"Dense_0": {"kernel", "bias"}, …}}, kernels by LeCun's
+    rule, biases zero.
+
+    Source: D. E. Rumelhart, G. E. Hinton and R. J. Williams, "Learning
+    Representations by Back-propagating Errors", Nature 323 (1986).
+    """
+
+    widths: Sequence[int]
+
+    @nn.compact
+    def __call__(self, *inputs: ArrayLike) -> jax.Array:
+        """Return the logit of label 1.
+
+        Args:
+            *inputs: one array for each input, such as x and y, all of one
+                shape.
+
+        Returns:
+            The log-odds of label 1, float32, of that shape.
+
+        Raises:
+            ValueError: there is no input, or the shapes differ.
+        """
+        if not inputs or len({jnp.shape(value) for value in inputs}) != 1:
+            raise ValueError(
+                "inputs must be at least one array, all of one shape, got "
+                f"shapes {[jnp.shape(value) for value in inputs]}"
+            )
+        hidden = jnp.stack(inputs, axis=-1)
+        for width in self.widths:
+            hidden = nn.tanh(nn.Dense(width)(hidden))
+        return nn.Dense(1)(hidden)[..., 0]

@@ -1,0 +1,100 @@
+"""Data that nobody generated: cells from 569 tumours.
+
+Taught in chapter 8.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import sklearn.datasets
+from jax.core import Tracer
+from jax.typing import ArrayLike
+
+
+class Table(NamedTuple):
+    """Labelled rows: features float32 (n, d), label int32 (n,)."""
+
+    features: jax.Array
+    label: jax.Array
+
+
+def load_breast_cancer() -> tuple[Table, list[str]]:
+    """Return the Wisconsin diagnostic breast cancer data, label 1 malignant.
+
+    Returns:
+        A Table of 569 tumours with 30 features, and the features' names.
+        Lengths are in the pixels of each microscope image.
+
+    Source: W. N. Street, W. H. Wolberg and O. L. Mangasarian, "Nuclear
+    Feature Extraction for Breast Tumor Diagnosis" (1993), bundled with
+    scikit-learn, whose label 1 is benign.
+    """
+    bundled = sklearn.datasets.load_breast_cancer()
+    features = jnp.asarray(bundled.data, dtype=jnp.float32)
+    label = jnp.asarray(1 - bundled.target, dtype=jnp.int32)
+    return Table(features, label), bundled.feature_names.tolist()
+
+
+class Scaling(NamedTuple):
+    """Each feature's mean and standard deviation, float32 of shape (d,)."""
+
+    mean: jax.Array
+    sd: jax.Array
+
+
+def find_scaling(features: ArrayLike) -> Scaling:
+    """Return the mean and standard deviation (divisor n) of each column.
+
+    Args:
+        features: of shape (n, d): those of the training part only.
+
+    Returns:
+        A Scaling.
+
+    Raises:
+        ValueError: features is no table with at least one row, or a value is
+            not finite or a column constant (checked unless traced).
+    """
+    if jnp.ndim(features) != 2 or jnp.shape(features)[0] < 1:
+        raise ValueError(
+            "features must have the shape (n, d) with n at least 1, got "
+            f"{jnp.shape(features)}"
+        )
+    if not isinstance(features, Tracer) and not np.isfinite(features).all():
+        raise ValueError("features must be finite, got NaN or infinity")
+    if (
+        not isinstance(features, Tracer)
+        and (np.ptp(features, axis=0) == 0).any()
+    ):
+        raise ValueError(
+            "features must vary, got a constant in column "
+            f"{np.flatnonzero(np.ptp(features, axis=0) == 0)[0]}"
+        )
+    features = jnp.asarray(features)
+    return Scaling(features.mean(axis=0), features.std(axis=0))
+
+
+def standardize(features: ArrayLike, scaling: Scaling) -> jax.Array:
+    """Return features as standard deviations above their mean.
+
+    Args:
+        features: of shape (..., d), such as a table or a single row.
+        scaling: of the *training* part, by ``find_scaling``.
+
+    Returns:
+        (features − mean) / sd, float32, of the shape of ``features``.
+
+    Raises:
+        ValueError: the last axes differ in length, or a value is not finite
+            (checked unless it is traced).
+    """
+    if jnp.shape(features)[-1:] != jnp.shape(scaling.mean):
+        raise ValueError(
+            f"features must have {jnp.size(scaling.mean)} columns, as "
+            f"scaling has, got the shape {jnp.shape(features)}"
+        )
+    if not isinstance(features, Tracer) and not np.isfinite(features).all():
+        raise ValueError("features must be finite, got NaN or infinity")
+    return (jnp.asarray(features) - scaling.mean) / scaling.sd

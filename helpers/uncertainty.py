@@ -1,0 +1,184 @@
+"""How sure are the weights, and are the probabilities honest?
+
+Taught in chapter 6.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jax.flatten_util import ravel_pytree
+from jax.typing import ArrayLike
+
+
+def covariance(
+    loss_fn: Callable[[Any, Any], jax.Array], params: Any, dataset: tuple
+) -> jax.Array:
+    """Return the covariance of fitted params, from the loss's curvature.
+
+    Args:
+        loss_fn: ``loss_fn(params, dataset)`` returns the *mean* negative
+            log-likelihood, without a penalty, as a scalar.
+        params: where the loss is lowest, any pytree of floats with d numbers
+            in all. Elsewhere the result means little.
+        dataset: a tuple of arrays whose leading axis has length n.
+
+    Returns:
+        The inverse of n times the Hessian, float32 of shape (d, d); rows and
+        columns in the order of ``ravel_pytree``, which is alphabetical for
+        dicts: b, w1, w2.
+
+    Raises:
+        ValueError: the data does not determine the params: the Hessian has
+            no inverse in float32, or is not positive (checked unless it is
+            traced).
+
+    Source: the observed Fisher information; Y. Pawitan, "In All Likelihood"
+    (2001), section 9.
+    """
+    flat, unravel = ravel_pytree(params)
+    hessian = jax.hessian(lambda flat: loss_fn(unravel(flat), dataset))(flat)
+    if not isinstance(hessian, Tracer) and not (
+        np.isfinite(hessian).all()
+        and np.linalg.eigvalsh(hessian)[0]
+        > 1e-6 * np.linalg.eigvalsh(hessian)[-1]
+    ):
+        raise ValueError(
+            "params must be determined by dataset, got a singular Hessian: "
+            "an input is constant, a copy of others, or the labels are "
+            "separable"
+        )
+    return jnp.linalg.inv(len(dataset[-1]) * hessian)
+
+
+def standard_errors(
+    loss_fn: Callable[[Any, Any], jax.Array], params: Any, dataset: tuple
+) -> Any:
+    """Return the standard error of each of the fitted params.
+
+    Args:
+        loss_fn, params, dataset: as in ``covariance``.
+
+    Returns:
+        A pytree shaped like ``params``: the square roots of the covariance's
+        diagonal.
+
+    Raises:
+        ValueError: as ``covariance``.
+
+    Source: A. Wald, "Tests of Statistical Hypotheses Concerning Several
+    Parameters", Trans. AMS 54 (1943).
+    """
+    _, unravel = ravel_pytree(params)
+    variance = jnp.diag(covariance(loss_fn, params, dataset))
+    return unravel(jnp.sqrt(variance))
+
+
+def binomial_interval(
+    count: ArrayLike, n: ArrayLike, level: float = 0.95
+) -> tuple[jax.Array, jax.Array]:
+    """Return an interval for a probability, from ``count`` hits in n tries.
+
+    Args:
+        count: how many hits, from 0 to n, of any shape.
+        n: how many tries, above 0, of a shape that broadcasts with it.
+        level: the share of such intervals that shall hold the truth, above 0
+            and below 1.
+
+    Returns:
+        Its lower and upper end, in [0, 1], float32 of the broadcast shape.
+
+    Raises:
+        ValueError: a count, an n or the level is out of range (checked
+            unless it is traced).
+
+    Source: the score interval of E. B. Wilson, "Probable Inference, the Law
+    of Succession, and Statistical Inference", JASA 22 (1927).
+    """
+    if not isinstance(level, Tracer) and not 0 < level < 1:
+        raise ValueError(f"level must be above 0 and below 1, got {level}")
+    if not isinstance(n, Tracer) and not np.all(np.asarray(n) > 0):
+        raise ValueError(f"n must be above 0, got {np.min(n)}")
+    if not isinstance(count, Tracer) and not np.all(np.asarray(count) >= 0):
+        raise ValueError(f"count must be at least 0, got {np.min(count)}")
+    if (
+        not isinstance(count, Tracer)
+        and not isinstance(n, Tracer)
+        and not np.all(np.asarray(count) <= np.asarray(n))
+    ):
+        raise ValueError("count must be at most n, got more hits than tries")
+    z = jax.scipy.stats.norm.ppf((1 + level) / 2)
+    share = jnp.asarray(count) / n
+    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = jnp.sqrt(share * (1 - share) / n + (z / (2 * n)) ** 2)
+    half = z * half / (1 + z**2 / n)
+    return middle - half, middle + half
+
+
+class Reliability(NamedTuple):
+    """What a model said, bin by bin, and what came; each of shape (bins,).
+
+    ``count`` is how many examples fell into the bin (int32), ``said`` their
+    mean probability and ``came`` their share of label 1 (float32, NaN in an
+    empty bin).
+    """
+
+    count: jax.Array
+    said: jax.Array
+    came: jax.Array
+
+
+def reliability(
+    probability: ArrayLike, label: ArrayLike, bins: int = 10
+) -> Reliability:
+    """Sort examples by the probability said, and count what came.
+
+    Args:
+        probability: said of label 1, in [0, 1], of shape (n,).
+        label: 0 or 1, of the same shape.
+        bins: how many equal parts of [0, 1], at least 1; each holds its
+            lower end, the last one also 1.
+
+    Returns:
+        A Reliability.
+
+    Raises:
+        ValueError: the shapes differ, there are no examples, bins is no whole
+            number above 0, a probability is outside [0, 1], or a label is
+            neither 0 nor 1 (values are checked unless they are traced).
+
+    Source: A. H. Murphy and R. L. Winkler, "Reliability of Subjective
+    Probability Forecasts of Precipitation and Temperature", Applied
+    Statistics 26 (1977).
+    """
+    if jnp.shape(probability) != jnp.shape(label):
+        raise ValueError(
+            "probability and label must have the same shape, got "
+            f"{jnp.shape(probability)} and {jnp.shape(label)}"
+        )
+    if jnp.size(label) < 1:
+        raise ValueError("label must hold at least one label, got none")
+    if not isinstance(bins, int | np.integer) or bins < 1:
+        raise ValueError(
+            f"bins must be a whole number of at least 1, got {bins}"
+        )
+    if not isinstance(probability, Tracer) and not np.all(
+        (np.asarray(probability) >= 0) & (np.asarray(probability) <= 1)
+    ):
+        raise ValueError(
+            "probability must be from 0 to 1, got others among them"
+        )
+    if not isinstance(label, Tracer) and not np.isin(label, (0, 1)).all():
+        raise ValueError(
+            "label must be 0 or 1, got "
+            f"{np.setdiff1d(label, (0, 1))[:3].tolist()} among them"
+        )
+    probability = jnp.asarray(probability)
+    index = jnp.minimum((probability * bins).astype(int), bins - 1)
+    count = jnp.bincount(index, length=bins)
+    said = jnp.bincount(index, weights=probability, length=bins) / count
+    came = jnp.bincount(index, weights=label, length=bins) / count
+    return Reliability(count, said, came)
