@@ -377,3 +377,78 @@ def plot_training_grid(
         plot_boundary(ax, line, learned=True)
         ax.set_title(title, fontsize=10)
     return fig
+
+
+def plot_hump(
+    ax: Axes, x, y, label: str, color: str = VERMILION, offset=(30, 8)
+) -> Axes:
+    """Fill the area under y over x and name it at its highest point.
+
+    Args:
+        ax: where to draw.
+        x, y: arrays of one shape (n,).
+        label: its name.
+        color: of area and name.
+        offset: from the middle of the top to the name, in typographic points.
+    """
+    x, y = np.asarray(x), np.asarray(y)
+    ax.fill_between(x, y, color=color, alpha=0.55, linewidth=0)
+    top = int(y.argmax())
+    ax.annotate(
+        label,
+        (x[top], y[top] / 2),
+        offset,
+        textcoords="offset points",
+        va="center",
+        color=color,
+        **TEXT,
+    )
+    return ax
+
+
+def plot_marks(
+    ax: Axes, x, y, marker: str = "o", color: str = PURPLE, label: str = ""
+) -> Axes:
+    """Mark points that no curve joins; the label is for a legend.
+
+    Args:
+        ax: where to draw.
+        x, y: arrays of one shape (n,).
+        marker: one of Matplotlib's; drawn hollow.
+        color: of the marks.
+        label: their name in ``ax.legend()``; none by default.
+    """
+    style = {"ls": "none", "mfc": "none", "mew": 1.6, "ms": 7, "zorder": 5}
+    ax.plot(
+        np.asarray(x),
+        np.asarray(y),
+        marker,
+        color=color,
+        label=label or None,
+        **style,
+    )
+    return ax
+
+
+def plot_level(ax: Axes, y: float, label: str = "", at: float = 0.01) -> Axes:
+    """Draw a thin line across, such as a limit, and name it above.
+
+    Args:
+        ax: where to draw.
+        y: its height, in data units.
+        label: its name; none by default.
+        at: where the name begins, as a share of the width.
+    """
+    ax.axhline(y, color=GREY, lw=1, ls=":", zorder=1)
+    ax.annotate(
+        label,
+        (at, y),
+        (0, 2),
+        xycoords=ax.get_yaxis_transform(),
+        textcoords="offset points",
+        va="bottom",
+        color=GREY,
+        fontsize=10,
+        path_effects=HALO,
+    )
+    return ax
