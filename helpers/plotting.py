@@ -452,3 +452,103 @@ def plot_level(ax: Axes, y: float, label: str = "", at: float = 0.01) -> Axes:
         path_effects=HALO,
     )
     return ax
+
+
+def plot_intervals(ax: Axes, x, low, high, color: str = PURPLE) -> Axes:
+    """Draw a bar from low to high over each x, arrays of shape (n,)."""
+    ax.vlines(*(np.asarray(a) for a in (x, low, high)), color=color, lw=1.6)
+    return ax
+
+
+def plot_many_intervals(ax: Axes, low, high, truth: float) -> Axes:
+    """Draw intervals side by side, strongly those that miss the truth.
+
+    Args:
+        ax: where to draw.
+        low, high: their ends, arrays of shape (n,).
+        truth: a level line, in data units.
+    """
+    low, high = np.asarray(low), np.asarray(high)
+    missed = (truth < low) | (high < truth)
+    for part, style in (
+        (~missed, {"color": GREY, "lw": 1.0}),
+        (missed, {"color": VERMILION, "lw": 1.6}),
+    ):
+        ax.vlines(np.flatnonzero(part) + 1, low[part], high[part], **style)
+    ax.axhline(truth, color=INK, lw=1.4)
+    return ax
+
+
+def plot_cloud(ax: Axes, x, y) -> Axes:
+    """Scatter many learned values, arrays of shape (n,), faintly."""
+    sns.scatterplot(
+        x=np.asarray(x),
+        y=np.asarray(y),
+        color=PURPLE,
+        alpha=0.35,
+        s=12,
+        linewidth=0,
+        ax=ax,
+    )
+    return ax
+
+
+def plot_ellipse(ax: Axes, center, covariance, label: str = "95 %") -> Axes:
+    """Draw the ellipse that holds 95 % of a normal cloud.
+
+    Args:
+        ax: where to draw.
+        center: a pair of numbers.
+        covariance: of shape (2, 2).
+        label: written at its highest point.
+    """
+    turn = np.linspace(0, 2 * np.pi, 181)
+    # The squared distance of two normal numbers exceeds −2 log 0.05 in 5 %.
+    radius = np.sqrt(-2 * np.log(0.05))
+    root = np.linalg.cholesky(np.asarray(covariance, float))
+    ring = root @ (radius * np.array([np.cos(turn), np.sin(turn)]))
+    x, y = ring + np.asarray(center, float)[:, None]
+    ax.plot(x, y, color=INK, lw=1.6)
+    top = int(y.argmax())
+    ax.annotate(
+        label,
+        (x[top], y[top]),
+        (0, 4),
+        textcoords="offset points",
+        ha="center",
+        va="bottom",
+        color=INK,
+        **TEXT,
+    )
+    return ax
+
+
+def plot_fan(ax: Axes, lines) -> Axes:
+    """Draw many learned boundaries, thin and faint.
+
+    Args:
+        ax: where to draw, its limits already set.
+        lines: arrays ``w1``, ``w2`` (none 0) and ``b``, each of shape (k,).
+    """
+    (left, right), (low, high) = ax.get_xlim(), ax.get_ylim()
+    x = np.array([[left], [right]])
+    w1, w2, b = (np.asarray(w) for w in (lines.w1, lines.w2, lines.b))
+    y = -(w1 * x + b) / w2
+    ax.plot(x, y, color=PURPLE, lw=0.7, alpha=0.6, zorder=3)
+    ax.set(xlim=(left, right), ylim=(low, high))
+    return ax
+
+
+def plot_band(ax: Axes, x, low, high, label: str = "") -> Axes:
+    """Shade from low to high over x, arrays of shape (n,)."""
+    x, low, high = (np.asarray(a) for a in (x, low, high))
+    ax.fill_between(
+        x,
+        low,
+        high,
+        color=PURPLE,
+        alpha=0.25,
+        linewidth=0,
+        label=label or None,
+    )
+    return ax
