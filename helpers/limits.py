@@ -67,16 +67,16 @@ def expected_scores(
     Args:
         logit: log-odds of label 1 to judge, of any shape, finite.
         true_logit: log-odds that load the coins, of the same shape, finite.
-        mass: the weight of each point, of the same shape, none below 0; all
-            alike by default.
+        mass: the weight of each point, of the same shape, finite, none below
+            0; all alike by default.
 
     Returns:
         The expected Scores.
 
     Raises:
         ValueError: the shapes differ, there are no points, a logit is not
-            finite, or a mass is below 0 or all are 0 (values are checked
-            unless they are traced).
+            finite, or a mass is below 0 or not finite, or all are 0 (values
+            are checked unless they are traced).
 
     Source: T. Gneiting and A. E. Raftery, "Strictly Proper Scoring Rules,
     Prediction, and Estimation", JASA 102 (2007).
@@ -103,10 +103,13 @@ def expected_scores(
     if (
         mass is not None
         and not isinstance(mass, Tracer)
-        and not (np.all(np.asarray(mass) >= 0) and np.sum(mass) > 0)
+        and not (
+            np.isfinite(mass).all() and np.min(mass) >= 0 and np.max(mass) > 0
+        )
     ):
         raise ValueError(
-            "mass must be 0 or more everywhere and above 0 somewhere"
+            "mass must be finite, none below 0 and not all 0, got masses "
+            f"from {np.min(mass)} to {np.max(mass)}"
         )
     logit = 1.0 * jnp.asarray(logit)
     probability = jax.nn.sigmoid(logit)

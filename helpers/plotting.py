@@ -472,7 +472,7 @@ def plot_many_intervals(ax: Axes, low, high, truth: float) -> Axes:
     missed = (truth < low) | (high < truth)
     for part, style in (
         (~missed, {"color": GREY, "lw": 1.0}),
-        (missed, {"color": VERMILION, "lw": 1.6}),
+        (missed, {"color": VERMILION, "lw": 1.2}),
     ):
         ax.vlines(np.flatnonzero(part) + 1, low[part], high[part], **style)
     ax.axhline(truth, color=INK, lw=1.4)
@@ -550,5 +550,128 @@ def plot_band(ax: Axes, x, low, high, label: str = "") -> Axes:
         alpha=0.25,
         linewidth=0,
         label=label or None,
+    )
+    return ax
+
+
+def plot_probability(ax: Axes, x, y, probability) -> Axes:
+    """Shade the plane in ten steps: blue for label 0, vermilion for label 1.
+
+    Args:
+        ax: where to draw.
+        x, y: the grid's coordinates, of shape (m, k).
+        probability: of label 1, of shape (m, k); palest at one half.
+    """
+    colors = mpl.colors.LinearSegmentedColormap.from_list(
+        "labels", ["#7FB8D8", "white", "#EAAE7F"]
+    )
+    grid = (np.asarray(a) for a in (x, y, probability))
+    ax.contourf(*grid, np.linspace(0, 1, 11), cmap=colors, zorder=0)
+    return ax
+
+
+def plot_contour(
+    ax: Axes,
+    x,
+    y,
+    logit,
+    label: str = "",
+    learned: bool = False,
+    at: float = 0.5,
+    offset=(0, 10),
+) -> Axes:
+    """Draw where the logit is 0, however bent: solid, or dashed if learned.
+
+    Args:
+        ax: where to draw.
+        x, y: the grid's coordinates, of shape (m, k).
+        logit: of shape (m, k).
+        label: written at the longest piece.
+        learned: dashed and purple instead of solid and black.
+        at: where the label stands, as a share of that piece.
+        offset: from there to the label's middle, in typographic points.
+    """
+    color = PURPLE if learned else INK
+    lines = ax.contour(
+        *(np.asarray(a) for a in (x, y, logit)),
+        [0],
+        colors=color,
+        linestyles=[(0, (4, 2)) if learned else "solid"],
+        linewidths=mpl.rcParams["lines.linewidth"],
+        zorder=4,
+    )
+    if label:
+        longest = max(lines.allsegs[0], key=len)
+        ax.annotate(
+            label,
+            longest[int(at * (len(longest) - 1))],
+            offset,
+            textcoords="offset points",
+            ha="center",
+            va="center",
+            color=color,
+            **TEXT,
+        )
+    return ax
+
+
+def plot_two_kinds(
+    ax: Axes, x, y, label, names: Sequence[str] = ("benign", "malignant")
+) -> Axes:
+    """Scatter two features in the labels' colours and markers, with a legend.
+
+    Args:
+        ax: where to draw.
+        x, y: the features, arrays of shape (n,).
+        label: 0 or 1, of shape (n,).
+        names: of label 0 and label 1, written above the axes.
+    """
+    x, y, label = (np.asarray(column) for column in (x, y, label))
+    for value, marker in LABEL_MARKERS.items():
+        color, here = LABEL_COLORS[value], label == value
+        ax.scatter(
+            x[here],
+            y[here],
+            s=12,
+            marker=marker,
+            color=color,
+            alpha=0.55,
+            linewidth=0,
+        )
+        ax.plot([], [], marker, color=color, label=names[value])
+    ax.legend(
+        loc="lower left",
+        bbox_to_anchor=(-0.04, 0.97),
+        ncols=2,
+        handletextpad=0,
+        columnspacing=0.8,
+    )
+    return ax
+
+
+def plot_cross(
+    ax: Axes, x, y, x_ends, y_ends, label: str = "", offset=(8, -12)
+) -> Axes:
+    """Mark a measured point, a bar for the interval of each coordinate.
+
+    Args:
+        ax: where to draw.
+        x, y: the point, in data units.
+        x_ends, y_ends: pairs of numbers, the ends of the bars.
+        label: its name.
+        offset: from the point to its name, in typographic points.
+    """
+    x, y = float(x), float(y)
+    ax.plot(np.asarray(x_ends, float), [y, y], color=PURPLE, lw=1.6, zorder=4)
+    ax.plot([x, x], np.asarray(y_ends, float), color=PURPLE, lw=1.6, zorder=4)
+    ax.plot(x, y, "o", color=PURPLE, ms=6, zorder=5)
+    ax.annotate(
+        label,
+        (x, y),
+        offset,
+        textcoords="offset points",
+        va="center",
+        color=PURPLE,
+        **TEXT,
     )
     return ax

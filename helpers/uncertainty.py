@@ -36,8 +36,11 @@ def covariance(
             no inverse in float32, or is not positive (checked unless it is
             traced).
 
+    It describes many independent examples and a model that contains the
+    truth. A fit to separable labels that was stopped is *not* noticed.
+
     Source: the observed Fisher information; Y. Pawitan, "In All Likelihood"
-    (2001), section 9.
+    (2001).
     """
     flat, unravel = ravel_pytree(params)
     hessian = jax.hessian(lambda flat: loss_fn(unravel(flat), dataset))(flat)
@@ -69,8 +72,7 @@ def standard_errors(
     Raises:
         ValueError: as ``covariance``.
 
-    Source: A. Wald, "Tests of Statistical Hypotheses Concerning Several
-    Parameters", Trans. AMS 54 (1943).
+    Source: as ``covariance``.
     """
     _, unravel = ravel_pytree(params)
     variance = jnp.diag(covariance(loss_fn, params, dataset))
@@ -85,8 +87,9 @@ def binomial_interval(
     Args:
         count: how many hits, from 0 to n, of any shape.
         n: how many tries, above 0, of a shape that broadcasts with it.
-        level: the share of such intervals that shall hold the truth, above 0
-            and below 1.
+        level: the share of such intervals that hold the truth, nearly and
+            on average over truths; above 0 and below 1. The tries are
+            independent.
 
     Returns:
         Its lower and upper end, in [0, 1], float32 of the broadcast shape.
@@ -146,17 +149,18 @@ def reliability(
         A Reliability.
 
     Raises:
-        ValueError: the shapes differ, there are no examples, bins is no whole
-            number above 0, a probability is outside [0, 1], or a label is
-            neither 0 nor 1 (values are checked unless they are traced).
+        ValueError: the shapes differ or are not (n,), there are no examples,
+            bins is no whole number above 0, a probability is outside [0, 1],
+            or a label is neither 0 nor 1 (values are checked unless they are
+            traced).
 
     Source: A. H. Murphy and R. L. Winkler, "Reliability of Subjective
     Probability Forecasts of Precipitation and Temperature", Applied
     Statistics 26 (1977).
     """
-    if jnp.shape(probability) != jnp.shape(label):
+    if jnp.ndim(label) != 1 or jnp.shape(probability) != jnp.shape(label):
         raise ValueError(
-            "probability and label must have the same shape, got "
+            "probability and label must have the same shape (n,), got "
             f"{jnp.shape(probability)} and {jnp.shape(label)}"
         )
     if jnp.size(label) < 1:
