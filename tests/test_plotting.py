@@ -4,6 +4,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from scipy import stats
 
 from helpers import plotting
 from helpers.data import TRUE_LINE, Dataset, Line
@@ -78,3 +79,92 @@ def test_every_line_of_a_grid_has_a_title():
     with pytest.raises(ValueError):
         plotting.plot_training_grid(THREE, [TRUE_LINE], [], TRUE_LINE)
     plt.close("all")
+
+
+def test_a_hump_is_filled_down_to_zero(ax):
+    assert plotting.plot_hump(ax, [0, 1, 2], [0, 3, 0], "misses") is ax
+    (area,) = ax.collections
+    box = area.get_paths()[0].get_extents()
+    assert (*box.min, *box.max) == (0, 0, 2, 3)
+    assert ax.texts[0].xy == (1, 1.5)
+
+
+def test_intervals_that_miss_are_in_another_colour(ax):
+    low, high = np.array([0.0, 2.0, 4.0]), np.array([3.0, 5.0, 6.0])
+    assert plotting.plot_many_intervals(ax, low, high, truth=3.5) is ax
+    missed = [
+        bars
+        for bars in ax.collections
+        if mpl.colors.to_hex(bars.get_color()) == plotting.VERMILION.lower()
+    ]
+    ends = [bar.tolist() for bars in missed for bar in bars.get_segments()]
+    # The second alone holds 3.5.
+    assert ends == [[[1, 0], [1, 3]], [[3, 4], [3, 6]]]
+
+
+def test_an_ellipse_holds_95_percent(ax):
+    covariance = np.array([[2.0, 0.9], [0.9, 0.7]])
+    assert plotting.plot_ellipse(ax, (1.0, -2.0), covariance) is ax
+    off = ax.lines[0].get_xydata() - [1.0, -2.0]
+    squared = np.einsum("ki,ij,kj->k", off, np.linalg.inv(covariance), off)
+    np.testing.assert_allclose(stats.chi2.cdf(squared, df=2), 0.95)
+    assert ax.texts[0].get_text() == "95 %"
+
+
+def test_a_fan_has_a_boundary_for_each_line(ax):
+    ax.set(xlim=(-7, 7), ylim=(-3, 3))
+    lines = Line(np.array([1.0, 0.5]), np.array([3.0, -2.0]), np.zeros(2))
+    assert plotting.plot_fan(ax, lines) is ax
+    for drawn, w1, w2 in zip(ax.lines, lines.w1, lines.w2, strict=True):
+        x, y = drawn.get_data()
+        np.testing.assert_allclose(w1 * x + w2 * y, 0, atol=1e-12)
+    assert ax.get_xlim() == (-7, 7) and ax.get_ylim() == (-3, 3)
+
+
+@pytest.mark.parametrize("learned", [False, True])
+def test_a_contour_is_where_the_logit_is_zero(ax, learned):
+    x, y = np.meshgrid(np.linspace(-2, 2, 81), np.linspace(-2, 2, 81))
+    plane = (ax, x, y, x**2 + y**2 - 1)
+    assert plotting.plot_contour(*plane, "circle", learned) is ax
+    (drawn,) = ax.collections
+    points = drawn.get_paths()[0].vertices
+    np.testing.assert_allclose(np.hypot(*points.T), 1, atol=2e-3)
+    dashes = drawn.get_linestyles()[0][1]
+    assert (dashes is not None) == learned
+
+
+def test_a_probability_is_in_its_labels_colour(ax):
+    x, y = np.meshgrid([0.0, 1.0], [0.0, 1.0])
+    assert plotting.plot_probability(ax, x, y, x) is ax
+    (shades,) = ax.collections
+    red, _, blue, _ = np.asarray(shades.get_facecolors()).T
+    assert blue[0] > red[0] and red[-1] > blue[-1]
+
+
+def test_two_kinds_have_the_labels_colours_and_their_names(ax):
+    plotting.plot_two_kinds(ax, THREE.x, THREE.y, THREE.label, ["no", "yes"])
+    sizes = {
+        mpl.colors.to_hex(kind.get_facecolor()[0]): len(kind.get_offsets())
+        for kind in ax.collections
+    }
+    assert sizes == {
+        plotting.BLUE.lower(): 1,
+        plotting.VERMILION.lower(): 2,
+    }
+    named = {
+        handle.get_color(): text.get_text()
+        for handle, text in zip(
+            ax.get_legend().legend_handles,
+            ax.get_legend().get_texts(),
+            strict=True,
+        )
+    }
+    assert named == {plotting.BLUE: "no", plotting.VERMILION: "yes"}
+
+
+def test_a_cross_reaches_its_ends(ax):
+    plotting.plot_cross(ax, 0.2, 0.9, (0.1, 0.4), (0.8, 0.95), "here")
+    across, up, point = (line.get_xydata().tolist() for line in ax.lines)
+    assert across == [[0.1, 0.9], [0.4, 0.9]]
+    assert up == [[0.2, 0.8], [0.2, 0.95]]
+    assert point == [[0.2, 0.9]]
