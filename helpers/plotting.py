@@ -563,7 +563,7 @@ def plot_probability(ax: Axes, x, y, probability) -> Axes:
         probability: of label 1, of shape (m, k); palest at one half.
     """
     colors = mpl.colors.LinearSegmentedColormap.from_list(
-        "labels", ["#7FB8D8", "white", "#EAAE7F"]
+        "labels", ["#A6CFE5", "white", "#F2C9A6"]
     )
     grid = (np.asarray(a) for a in (x, y, probability))
     ax.contourf(*grid, np.linspace(0, 1, 11), cmap=colors, zorder=0)

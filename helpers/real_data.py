@@ -25,7 +25,7 @@ def load_breast_cancer() -> tuple[Table, list[str]]:
 
     Returns:
         A Table of 569 tumours with 30 features, and the features' names.
-        Lengths are in the pixels of each microscope image.
+        Lengths are in a unit of the images that their makers do not name.
 
     Source: W. N. Street, W. H. Wolberg and O. L. Mangasarian, "Nuclear
     Feature Extraction for Breast Tumor Diagnosis" (1993), bundled with
