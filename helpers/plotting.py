@@ -626,19 +626,23 @@ def plot_two_kinds(
         label: 0 or 1, of shape (n,).
         names: of label 0 and label 1, written above the axes.
     """
-    x, y, label = (np.asarray(column) for column in (x, y, label))
+    label = np.asarray(label)
+    # One call, so that neither kind lies on top of the other.
+    sns.scatterplot(
+        x=np.asarray(x),
+        y=np.asarray(y),
+        hue=label,
+        style=label,
+        palette=LABEL_COLORS,
+        markers=LABEL_MARKERS,
+        alpha=0.55,
+        s=16,
+        linewidth=0,
+        legend=False,
+        ax=ax,
+    )
     for value, marker in LABEL_MARKERS.items():
-        color, here = LABEL_COLORS[value], label == value
-        ax.scatter(
-            x[here],
-            y[here],
-            s=12,
-            marker=marker,
-            color=color,
-            alpha=0.55,
-            linewidth=0,
-        )
-        ax.plot([], [], marker, color=color, label=names[value])
+        ax.plot([], [], marker, color=LABEL_COLORS[value], label=names[value])
     ax.legend(
         loc="lower left",
         bbox_to_anchor=(-0.04, 0.97),

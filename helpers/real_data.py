@@ -87,8 +87,9 @@ def standardize(features: ArrayLike, scaling: Scaling) -> jax.Array:
         (features − mean) / sd, float32, of the shape of ``features``.
 
     Raises:
-        ValueError: the last axes differ in length, or a value is not finite
-            (checked unless it is traced).
+        ValueError: the last axes differ in length, a value is not finite, or
+            a standard deviation is not above 0 (values are checked unless
+            they are traced).
     """
     if jnp.shape(features)[-1:] != jnp.shape(scaling.mean):
         raise ValueError(
@@ -97,4 +98,11 @@ def standardize(features: ArrayLike, scaling: Scaling) -> jax.Array:
         )
     if not isinstance(features, Tracer) and not np.isfinite(features).all():
         raise ValueError("features must be finite, got NaN or infinity")
+    if not isinstance(scaling.sd, Tracer) and not (
+        np.isfinite(scaling.sd).all() and np.all(np.asarray(scaling.sd) > 0)
+    ):
+        raise ValueError(
+            "scaling.sd must be finite and above 0, got values from "
+            f"{np.min(scaling.sd)} to {np.max(scaling.sd)}"
+        )
     return (jnp.asarray(features) - scaling.mean) / scaling.sd

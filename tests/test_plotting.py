@@ -143,14 +143,11 @@ def test_a_probability_is_in_its_labels_colour(ax):
 
 def test_two_kinds_have_the_labels_colours_and_their_names(ax):
     plotting.plot_two_kinds(ax, THREE.x, THREE.y, THREE.label, ["no", "yes"])
-    sizes = {
-        mpl.colors.to_hex(kind.get_facecolor()[0]): len(kind.get_offsets())
-        for kind in ax.collections
-    }
-    assert sizes == {
-        plotting.BLUE.lower(): 1,
-        plotting.VERMILION.lower(): 2,
-    }
+    (points,) = ax.collections
+    np.testing.assert_allclose(points.get_offsets(), np.stack(THREE[:2], 1))
+    colors = [mpl.colors.to_hex(c) for c in points.get_facecolors()]
+    expected = [plotting.BLUE, plotting.VERMILION, plotting.VERMILION]
+    assert colors == [color.lower() for color in expected]
     named = {
         handle.get_color(): text.get_text()
         for handle, text in zip(
