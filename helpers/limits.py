@@ -52,7 +52,8 @@ def scores(logit: ArrayLike, label: ArrayLike) -> Scores:
     """
     right = accuracy(label, predict(logit))
     loss = binary_cross_entropy(logit, label)
-    miss = jax.nn.sigmoid(jnp.asarray(logit)) - jnp.asarray(label)
+    said = jax.nn.sigmoid(1.0 * jnp.asarray(logit))
+    miss = said - jnp.asarray(label)
     return Scores(right, loss.mean(), jnp.mean(miss**2))
 
 
@@ -104,19 +105,22 @@ def expected_scores(
         mass is not None
         and not isinstance(mass, Tracer)
         and not (
-            np.isfinite(mass).all() and np.min(mass) >= 0 and np.max(mass) > 0
+            np.isfinite(mass).all()
+            and np.asarray(mass).min() >= 0
+            and np.asarray(mass).max() > 0
         )
     ):
         raise ValueError(
             "mass must be finite, none below 0 and not all 0, got masses "
-            f"from {np.min(mass)} to {np.max(mass)}"
+            f"from {np.asarray(mass).min()} to {np.asarray(mass).max()}"
         )
     logit = 1.0 * jnp.asarray(logit)
     probability = jax.nn.sigmoid(logit)
-    truth = jax.nn.sigmoid(1.0 * jnp.asarray(true_logit))
-    right = jnp.where(logit > 0, truth, 1 - truth)
-    loss = jax.nn.softplus(logit) - truth * logit
-    brier = (probability - truth) ** 2 + truth * (1 - truth)
+    true_logit = 1.0 * jnp.asarray(true_logit)
+    truth, rest = jax.nn.sigmoid(true_logit), jax.nn.sigmoid(-true_logit)
+    right = jnp.where(logit > 0, truth, rest)
+    loss = truth * jax.nn.softplus(-logit) + rest * jax.nn.softplus(logit)
+    brier = (probability - truth) ** 2 + truth * rest
     return Scores(
         *(jnp.average(score, weights=mass) for score in (right, loss, brier))
     )
@@ -129,7 +133,7 @@ def logit_grid(line: Line, n: int = 4001) -> tuple[jax.Array, jax.Array]:
     its variance (w1·X_SD)² + (w2·Y_SD)².
 
     Args:
-        line: the line whose logits are wanted; w1 and w2 not both 0.
+        line: three numbers, w1 and w2 not both 0; ``jax.vmap`` for many.
         n: how many grid points, at least 2; odd ones hold the mean.
 
     Returns:

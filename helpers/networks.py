@@ -3,8 +3,6 @@
 Taught in chapter 7.
 """
 
-from collections.abc import Sequence
-
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
@@ -23,7 +21,7 @@ class MLP(nn.Module):
     Representations by Back-propagating Errors", Nature 323 (1986).
     """
 
-    widths: Sequence[int]
+    widths: tuple[int, ...]
 
     @nn.compact
     def __call__(self, *inputs: ArrayLike) -> jax.Array:

@@ -46,8 +46,7 @@ def covariance(
     hessian = jax.hessian(lambda flat: loss_fn(unravel(flat), dataset))(flat)
     if not isinstance(hessian, Tracer) and not (
         np.isfinite(hessian).all()
-        and np.linalg.eigvalsh(hessian)[0]
-        > 1e-6 * np.linalg.eigvalsh(hessian)[-1]
+        and (values := np.linalg.eigvalsh(hessian))[0] > 1e-6 * values[-1]
     ):
         raise ValueError(
             "params must be determined by dataset, got a singular Hessian: "
@@ -101,12 +100,14 @@ def binomial_interval(
     Source: the score interval of E. B. Wilson, "Probable Inference, the Law
     of Succession, and Statistical Inference", JASA 22 (1927).
     """
-    if not isinstance(level, Tracer) and not 0 < level < 1:
+    if not isinstance(level, Tracer) and not 0 < np.asarray(level) < 1:
         raise ValueError(f"level must be above 0 and below 1, got {level}")
     if not isinstance(n, Tracer) and not np.all(np.asarray(n) > 0):
-        raise ValueError(f"n must be above 0, got {np.min(n)}")
+        raise ValueError(f"n must be above 0, got {np.asarray(n).min()}")
     if not isinstance(count, Tracer) and not np.all(np.asarray(count) >= 0):
-        raise ValueError(f"count must be at least 0, got {np.min(count)}")
+        raise ValueError(
+            f"count must be at least 0, got {np.asarray(count).min()}"
+        )
     if (
         not isinstance(count, Tracer)
         and not isinstance(n, Tracer)
@@ -118,7 +119,7 @@ def binomial_interval(
     middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = jnp.sqrt(share * (1 - share) / n + (z / (2 * n)) ** 2)
     half = z * half / (1 + z**2 / n)
-    return middle - half, middle + half
+    return jnp.clip(middle - half, 0, 1), jnp.clip(middle + half, 0, 1)
 
 
 class Reliability(NamedTuple):
