@@ -166,8 +166,9 @@ def bayes_limits(logit: ArrayLike, mass: ArrayLike | None = None) -> Scores:
         mass: as in ``expected_scores``.
 
     Returns:
-        The expected Scores of the truth about itself: the Bayes accuracy,
-        the mean entropy of the coins in nats, and their mean variance.
+        The expected Scores that the truth gives itself, namely the Bayes
+        accuracy, the mean entropy of the coins in nats, and their mean
+        variance.
 
     Raises:
         ValueError: as ``expected_scores``.
