@@ -319,12 +319,14 @@ def test_another_number_of_columns_is_refused_also_under_jit(shape):
 )
 def test_deviations_that_scale_nothing_are_refused(sd, given):
     message = f"scaling.sd must be finite and above 0, got values {given}"
-    for kind in (np.array, jnp.array):
+    mean, sd = np.ones(3), np.array(sd)
+    for call in (
+        lambda: standardize(TABLE, Scaling(mean, sd)),
+        lambda: standardize(TABLE, Scaling(mean, jnp.array(sd))),
+        # Known deviations are checked beside what is traced.
+        lambda: jax.jit(lambda t: standardize(t, Scaling(mean, sd)))(TABLE),
+        lambda: jax.jit(lambda m: standardize(TABLE, Scaling(m, sd)))(mean),
+    ):
         with pytest.raises(ValueError) as caught:
-            standardize(TABLE, Scaling(np.zeros(3), kind(sd)))
+            call()
         assert str(caught.value) == message
-    # A known scaling is checked beside features that are traced.
-    wrong = Scaling(np.zeros(3), np.array(sd))
-    with pytest.raises(ValueError) as caught:
-        jax.jit(lambda row: standardize(row, wrong))(TABLE)
-    assert str(caught.value) == message
