@@ -43,7 +43,8 @@ RARE = 1e-3
 @pytest.fixture(scope="module")
 def big():
     """A sample large enough to see a mean."""
-    return make_dataset(random.key(0), 100_000)
+    draw = jax.jit(make_dataset, static_argnames="n")
+    return draw(random.key(0), n=100_000)
 
 
 def on_each_label(logit, label):
@@ -90,12 +91,10 @@ def test_scores_equal_scikit_learn():
     "logit, label",
     [
         (2, 1),
-        (2.0, 1.0),
         (2.0, True),
         (np.int64(2), np.int8(1)),
         (jnp.array(2.0), jnp.array(1)),
-        (np.full(5, 2.0), np.full(5, True)),
-        (np.full(5, 2), np.ones(5, int)),
+        (np.full(5, 2), np.full(5, True)),
     ],
 )
 def test_scores_take_numbers_and_arrays_of_any_shape(logit, label):
@@ -174,12 +173,10 @@ def test_expected_scores_are_the_mean_over_all_labels_that_could_come():
     "logit, truth, mass",
     [
         (2, -1, None),
-        (2, -1.0, 3),
         (2.0, -1, 0.5),
         (np.int64(2), np.int8(-1), np.float64(0.1)),
         (jnp.array(2), np.array(-1.0), None),
         (np.full(5, 2), np.full(5, -1), np.arange(5)),
-        (np.full(5, 2.0), jnp.full(5, -1), np.arange(5) > 2),
         (jnp.full(5, 2.0), np.full(5, -1.0), jnp.array(MASS)),
     ],
 )
@@ -588,19 +585,15 @@ def test_the_limits_are_the_scores_of_the_truth():
     assert_close(bayes_limits(0), (0.5, np.log(2), 0.25), atol=0)
 
 
-def test_the_limits_map_over_lines_and_rise_with_their_scale():
-    factors = np.array([0.1, 0.5, 1.0, 4.0])
-    over_factors = jax.vmap(
-        lambda factor: bayes_limits(*logit_grid(TRUE_LINE.scaled(factor)))
-    )
-    limits = jax.jit(over_factors)(factors)
-    for i, factor in enumerate(factors):
-        one = [score[i] for score in limits]
-        alone = jax.jit(bayes_limits)(*grid(TRUE_LINE.scaled(factor)))
-        np.testing.assert_allclose(one, alone, rtol=1e-5, atol=1e-6)
-    assert (np.diff(limits.accuracy) > 0).all()
-    assert (np.diff(limits.log_loss) < 0).all()
-    assert (np.diff(limits.brier) < 0).all()
+def test_the_limits_rise_with_the_scale_of_the_line():
+    limits = [
+        jax.jit(bayes_limits)(*grid(TRUE_LINE.scaled(factor)))
+        for factor in (0.1, 0.5, 1.0, 4.0)
+    ]
+    accuracy, log_loss, brier = np.diff(limits, axis=0).T
+    assert (accuracy > 0).all()
+    assert (log_loss < 0).all()
+    assert (brier < 0).all()
 
 
 def test_samples_score_near_the_limits(big):

@@ -42,7 +42,8 @@ def params_of(w1, w2, b):
 
 @pytest.fixture(scope="module")
 def data():
-    return make_dataset(random.key(0), 200)
+    draw = jax.jit(make_dataset, static_argnames="n")
+    return Dataset(*map(np.asarray, draw(random.key(0), n=200)))
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +59,7 @@ def fitted(data):
 
 @pytest.fixture(scope="module")
 def best(fitted):
-    b, w1, w2 = fitted.params
+    b, w1, w2 = fitted.params.tolist()
     return params_of(w1, w2, b)
 
 
@@ -81,13 +82,6 @@ def test_the_standard_errors_equal_statsmodels(data, fitted, best):
         assert error == pytest.approx(oracle, rel=1e-4)
         assert isinstance(error, jax.Array)
         assert (error.shape, error.dtype) == ((), jnp.float32)
-
-
-def test_params_may_be_numbers_and_data_numpy_arrays(data, fitted, best):
-    arrays = tuple(np.asarray(column) for column in data)
-    params = jax.tree.map(float, best)
-    errors = standard_errors(loss_fn, params, arrays)["params"]
-    assert errors["w2"] == pytest.approx(fitted.bse[2], rel=1e-4)
 
 
 def squares(params, dataset):
@@ -330,12 +324,10 @@ def test_the_interval_covers_as_often_as_it_says():
     "function, count, n",
     [
         (binomial_interval, 3, 10),
-        (binomial_interval, 3.0, 10.0),
         (binomial_interval, np.int8(3), np.int64(10)),
         (binomial_interval, jnp.array(3), np.float64(10)),
         (binomial_interval, np.array([3, 3]), 10),
-        (binomial_interval, np.array([3, 3]), np.array([10, 10])),
-        (interval, 3, np.array([10.0, 10.0])),
+        (interval, 3.0, np.array([10.0, 10.0])),
         (interval, np.array([[3], [3]]), np.array([10, 10, 10])),
     ],
 )
@@ -462,7 +454,7 @@ def a_sample(n=300, seed=0):
 
 @pytest.mark.parametrize(
     "function, bins",
-    [(reliability, 10), (sort, 1), (sort, 33)],
+    [(reliability, 10), (sort, 33)],
 )
 def test_reliability_equals_scikit_learn_and_numpy(function, bins):
     probability, label = a_sample()
@@ -521,7 +513,7 @@ pairs = st.lists(
 
 
 @LAW
-@given(pairs, st.sampled_from([1, 4, 10]))
+@given(pairs, st.sampled_from([1, 10]))
 def test_no_example_is_lost(rows, bins):
     probability, label = np.array(rows, np.float32).T
     count, said, came = (np.float64(a) for a in sort(probability, label, bins))
@@ -658,6 +650,10 @@ def test_labels_other_than_0_and_1_are_refused():
 
 
 def test_traced_probabilities_and_labels_are_not_checked():
-    ours = sort(np.array([0.5, 3.0, 0.2]), np.array([0, 5, 1]))
-    assert ours.count.sum() == 3
-    assert ours.came[-1] == 5
+    probability, label = (
+        np.array([0.5, 3, 0.2, 0.2, 1]),
+        np.array([0, 5, 1, 1, 4]),
+    )
+    ours = sort(probability, label, 4)
+    np.testing.assert_array_equal(ours.count, [2, 0, 1, 2])
+    assert ours.came[-1] == 4.5
