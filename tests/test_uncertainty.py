@@ -506,7 +506,11 @@ def test_empty_bins_have_no_shares():
 
 
 pairs = st.lists(
-    st.tuples(st.floats(0, 1, width=32), st.sampled_from([0, 1])),
+    st.tuples(
+        # XLA takes numbers below float32's normal ones for 0.
+        st.floats(0, 1, width=32, allow_subnormal=False),
+        st.sampled_from([0, 1]),
+    ),
     min_size=20,
     max_size=20,
 )
