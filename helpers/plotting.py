@@ -62,6 +62,8 @@ def use_book_style() -> None:
             "axes.titlecolor": INK,
             "xtick.color": GREY,
             "ytick.color": GREY,
+            "xtick.labelcolor": INK,
+            "ytick.labelcolor": INK,
             "text.color": INK,
             "lines.linewidth": 2.2,
             "legend.frameon": False,
@@ -448,7 +450,6 @@ def plot_level(ax: Axes, y: float, label: str = "", at: float = 0.01) -> Axes:
         textcoords="offset points",
         va="bottom",
         color=GREY,
-        fontsize=10,
         path_effects=HALO,
     )
     return ax
