@@ -19,6 +19,15 @@ logger = logging.getLogger(__name__)
 # What a page is about that has no sentence of its own to say so.
 PROMISE = "Learn JAX by building one classifier that you can see whole."
 
+# A number that a line must not part from what it counts or names.
+JOINED = (
+    (re.compile(r"(?<=\d) (?=%)"), "\u202f"),
+    (
+        re.compile(r"\b([Cc]hapter|[Ee]xercise|label|epoch) (?=\d)"),
+        "\\1\u00a0",
+    ),
+)
+
 # What a quote opens with, and the class of the card that it becomes.
 CARDS = {"Note.": "note-card", "Predict first.": "predict-card"}
 
@@ -27,6 +36,8 @@ NAME = re.compile(
     r"(?P<before></mi>|</mn>|</msub>|</msup>|</mfrac>|&#x00029;</mo>|)"
     r"<(?P<tag>mi|mo)>(?P<name>[a-z]{2,})</(?P=tag)>"
 )
+# A minus after an opening bracket or an equals sign: a sign, no operator.
+SIGN = re.compile(r"((?:&#x00028;|&#x0003D;)</mo>)<mo>(?=&#x02212;)")
 # What misleads screen readers: a label that hides "Show the solution", and
 # roles that citations have no right to.
 MISTAKEN = (
@@ -69,6 +80,7 @@ def mathml(latex: str, display: str) -> str:
     for wrong, right in MENDS.items():
         formula = formula.replace(wrong, right)
     formula = NAME.sub(space_name, formula)
+    formula = SIGN.sub(r'\1<mo form="prefix">', formula)
     if re.search(r"<mi>[&\\\\]", formula.replace("<mi>&#", "")):
         logger.warning("latex2mathml cannot read: %s", source)
     text = escape(source, quote=True)
@@ -94,6 +106,17 @@ def mark_cards(app: Sphinx, doctree: nodes.document) -> None:
         word = bold.astext() if bold else ""
         if word in CARDS and quote.astext().startswith(word):
             quote["classes"].append(CARDS[word])
+
+
+def join_numbers(app: Sphinx, doctree: nodes.document) -> None:
+    for text in list(doctree.findall(nodes.Text)):
+        if not isinstance(text.parent, nodes.paragraph | nodes.reference):
+            continue
+        joined = text.astext()
+        for space, other in JOINED:
+            joined = space.sub(other, joined)
+        if joined != text.astext():
+            text.parent.replace(text, nodes.Text(joined))
 
 
 def hang_lines(pre: re.Match) -> str:
@@ -176,6 +199,7 @@ def setup(app: Sphinx) -> dict:
     )
     app.connect("autodoc-process-docstring", link_chapter)
     app.connect("doctree-read", mark_cards)
+    app.connect("doctree-read", join_numbers)
     app.connect("html-page-context", finish)
     app.connect("autodoc-skip-member", skip_fields)
     app.connect("autodoc-process-signature", hide_flax)
