@@ -37,7 +37,7 @@ class MLP(nn.Module):
         Raises:
             ValueError: there is no input, or the shapes differ.
         """
-        if not inputs or len({jnp.shape(value) for value in inputs}) != 1:
+        if len({jnp.shape(value) for value in inputs}) != 1:
             raise ValueError(
                 "inputs must be at least one array, all of one shape, got "
                 f"shapes {[jnp.shape(value) for value in inputs]}"

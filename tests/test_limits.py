@@ -109,6 +109,17 @@ def test_a_logit_of_0_decides_for_label_0():
         assert_close(scores(0.0, label), [1 - label, np.log(2), 0.25])
 
 
+@pytest.mark.parametrize("logit", [-80.0, -20.0, -8.0, 8.0, 20.0, 80.0])
+def test_what_a_sure_logit_risks_is_not_rounded_away(logit):
+    for label in (0, 1):
+        oracle = -special.log_expit(logit if label else -logit)
+        loss = scores(logit, label).log_loss
+        assert loss == pytest.approx(oracle, rel=1e-5, abs=0)
+    # float32 has small probabilities, but none this close to 1.
+    brier = scores(-20.0, 0).brier
+    assert brier == pytest.approx(special.expit(-20) ** 2, rel=1e-5, abs=0)
+
+
 def test_scores_map_over_rows():
     logit, label = np.stack([LOGIT, TRUTH]), np.stack([LABEL, 1 - LABEL])
     mapped = np.array(jax.jit(jax.vmap(scores))(logit, label))
@@ -196,7 +207,8 @@ def test_expected_scores_of_a_table_are_those_of_all_its_points():
     assert {value.shape for value in ours} == {()}
 
 
-@pytest.mark.parametrize("tie", [0, 0.0, -0.0])
+# The last is 0 in float32, as under jit.
+@pytest.mark.parametrize("tie", [0, 0.0, -0.0, 1e-50])
 def test_a_tie_is_a_0_also_when_the_coin_prefers_1(tie):
     right = expected_scores(tie, 2.0).accuracy
     assert right == pytest.approx(special.expit(-2), rel=1e-6)
@@ -306,6 +318,15 @@ def test_the_slopes_of_expected_scores_are_the_closed_forms():
     # At the truth each is flat: scores that are proper have their best there.
     at_truth = slopes_of(TRUTH, TRUTH, MASS)
     np.testing.assert_allclose(np.array(at_truth), 0, atol=1e-7)
+
+
+def test_the_slopes_in_the_truth_are_the_closed_forms():
+    p, q = special.expit(TRUTH), special.expit(LOGIT)
+    # All three scores are straight lines in p.
+    oracle = np.array([2 * (LOGIT > 0) - 1, -LOGIT, 1 - 2 * q])
+    oracle = oracle * p * (1 - p) * MASS / MASS.sum()
+    slopes = jax.jit(jax.jacobian(expected_scores, 1))(LOGIT, TRUTH, MASS)
+    np.testing.assert_allclose(np.array(slopes), oracle, rtol=1e-4, atol=1e-7)
 
 
 def test_the_slopes_equal_finite_differences_of_the_oracle():
@@ -443,6 +464,8 @@ def test_traced_logits_and_masses_are_not_checked():
         Line(-2.0, 0.0, 0.5),
         Line(0.0, 0.5, -3.0),
         Line(1e-3, -7.0, 0.0),
+        # Their sum is 0, their squares are too large for float32.
+        Line(-3e25, 3e25, 0.0),
     ],
 )
 def test_the_grid_equals_numpy_in_double_precision(line, n):
@@ -457,6 +480,15 @@ def test_the_grid_equals_numpy_in_double_precision(line, n):
     for array in (logit, mass):
         assert isinstance(array, jax.Array)
         assert (array.shape, array.dtype) == ((n,), jnp.float32)
+
+
+def test_the_grid_is_as_wide_as_the_points(monkeypatch):
+    # A factor of 1, as Y_SD is, could be left out unseen.
+    monkeypatch.setattr("helpers.limits.X_SD", 0.5)
+    monkeypatch.setattr("helpers.limits.Y_SD", 4.0)
+    logit, _ = logit_grid(Line(2.0, -3.0, 0.0), 3)
+    oracle = np.hypot(1, 12) * np.array([-8, 0, 8])
+    np.testing.assert_allclose(logit, oracle, rtol=1e-6)
 
 
 def test_the_grid_has_the_moments_of_the_logit():
