@@ -24,6 +24,7 @@ TAUGHT = {
     "06_uncertainty": ["uncertainty"],
     "07_bigger_models": ["networks"],
     "08_real_data": ["real_data"],
+    "09_speed": ["solvers"],
 }
 
 MARKDOWN = MarkdownIt("commonmark").enable("table").use(dollarmath_plugin)
@@ -87,6 +88,10 @@ class Cell:
     @property
     def is_solution(self) -> bool:
         return self.is_code and "hide-cell" in self.tags
+
+    @property
+    def is_compared(self) -> bool:
+        return "nbval-ignore-output" not in self.tags
 
     @property
     def pictures(self) -> list[str]:

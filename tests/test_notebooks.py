@@ -316,13 +316,22 @@ def makes_bar(cell: Cell) -> bool:
     return bool(re.search(r"\b(tqdm|trange)\(", cell.source))
 
 
-def only_the_bar_is_not_compared(chapter: Chapter) -> Problems:
+def shows_times(cell: Cell) -> bool:
+    return bool(re.search(r"\} (ms|ns)\b|billion|a second", cell.source))
+
+
+def only_bars_and_times_are_not_compared(chapter: Chapter) -> Problems:
     for cell in chapter.code:
-        wanted = {"nbval-ignore-output", "remove-stderr"}
-        if cell.tags & wanted != (wanted if makes_bar(cell) else set()):
+        tags = cell.tags & {"nbval-ignore-output", "remove-stderr"}
+        if makes_bar(cell) != ("remove-stderr" in tags):
             yield (
-                f"{cell}: the tags {sorted(wanted)} belong on the cell that "
-                "makes the tqdm bar, both, and on no other"
+                f"{cell}: the tag remove-stderr belongs on the cell that "
+                "makes the tqdm bar, and on no other"
+            )
+        if (makes_bar(cell) or shows_times(cell)) == cell.is_compared:
+            yield (
+                f"{cell}: the tag nbval-ignore-output belongs on a cell that "
+                "makes a tqdm bar or shows times, and on no other"
             )
         if makes_bar(cell) and cell.outputs:
             yield f"{cell}: not compared, so print in the next cell"
@@ -457,7 +466,7 @@ def digits_in_prose(chapter: Chapter) -> Problems:
     code = "\n".join(cell.source for cell in body)
     blog = {(number.value, number.percent) for number in numbers(BLOG)}
     shown = {
-        cell.number: numbers(printed(cell))
+        cell.number: numbers(printed(cell) if cell.is_compared else "")
         + numbers(code_tokens(cell, tokenize.NUMBER))
         for cell in body
     }
@@ -496,7 +505,7 @@ RULES = [
     clean_outputs,
     pictures,
     known_tags,
-    only_the_bar_is_not_compared,
+    only_bars_and_times_are_not_compared,
     normalized,
     digits_in_prose,
 ]

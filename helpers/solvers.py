@@ -1,0 +1,296 @@
+"""Cheaper passes over the data, and fewer of them.
+
+Taught in chapter 9. An *objective* is a function of params that returns the
+mean loss, its gradient of shape (d,) and its Hessian of shape (d, d), all in
+nats and in the order of ``ravel_pytree``, which is alphabetical for dicts:
+b, w1, w2.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.flatten_util import ravel_pytree
+from jax.typing import ArrayLike
+
+from helpers.data import Dataset
+
+# Rows of a chunk: what is computed from them stays in a core's cache.
+ROWS = 10_000
+
+
+def chunk_sums(
+    params: Any, x: ArrayLike, y: ArrayLike, label: ArrayLike
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Add up loss, gradient and Hessian over some points, in one go.
+
+    Args:
+        params: of ``LogisticRegression``.
+        x, y: coordinates, of shape (n,).
+        label: 0 or 1, of shape (n,).
+
+    Returns:
+        The sums over the points, float32: the loss, a scalar in nats; its
+        gradient, of shape (3,); its Hessian, of shape (3, 3); rows and
+        columns in the order b, w1, w2.
+
+    Source: C. M. Bishop, "Pattern Recognition and Machine Learning" (2006),
+    equations 4.91 and 4.97.
+    """
+    weights = params["params"]
+    z = weights["w1"] * x + weights["w2"] * y + weights["b"]
+    sure = jax.nn.sigmoid(jnp.abs(z))
+    loss = jax.nn.relu(jnp.where(label == 1, -z, z)) - jnp.log(sure)
+    slope = jnp.where(z > 0, sure, 1 - sure) - label
+    bend = sure * (1 - sure)
+    one = jnp.ones_like(z)
+    gradient = jnp.stack([slope @ one, slope @ x, slope @ y])
+    bend_x, bend_y = bend * x, bend * y
+    rows = [
+        [bend @ one, bend_x @ one, bend_y @ one],
+        [bend_x @ one, bend_x @ x, bend_x @ y],
+        [bend_y @ one, bend_x @ y, bend_y @ y],
+    ]
+    return loss @ one, gradient, jnp.array(rows)
+
+
+@jax.jit
+def logistic_sums(
+    params: Any, dataset: Dataset
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Add up loss, gradient and Hessian over a data set, chunk by chunk.
+
+    Args:
+        params: of ``LogisticRegression``.
+        dataset: arrays x, y and label of one shape (n,), n at least 1.
+
+    Returns:
+        What ``chunk_sums`` returns, for all n points.
+
+    Raises:
+        ValueError: the arrays are not of one shape (n,).
+    """
+    if {jnp.shape(column) for column in dataset} != {
+        (jnp.size(dataset.label),)
+    }:
+        raise ValueError(
+            "dataset must hold arrays of one shape (n,), got shapes "
+            f"{[jnp.shape(column) for column in dataset]}"
+        )
+    whole = len(dataset.label) // ROWS * ROWS
+    chunks = [column[:whole].reshape(-1, ROWS) for column in dataset]
+
+    def add(total, chunk):
+        return jax.tree.map(jnp.add, total, chunk_sums(params, *chunk)), None
+
+    rest = chunk_sums(params, *(column[whole:] for column in dataset))
+    total, _ = jax.lax.scan(add, rest, chunks)
+    return total
+
+
+@jax.jit
+def logistic_means(
+    params: Any, dataset: Dataset
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Divide the sums of ``logistic_sums`` by n; ``by_sums`` calls it.
+
+    Arguments and errors are those of ``logistic_sums``.
+    """
+    sums = logistic_sums(params, dataset)
+    n = len(dataset.label)
+    return jax.tree.map(lambda total: total / n, sums)
+
+
+def by_sums(
+    dataset: Dataset,
+) -> Callable[[Any], tuple[jax.Array, jax.Array, jax.Array]]:
+    """Return the objective of ``LogisticRegression`` in closed form.
+
+    Args:
+        dataset: arrays x, y and label of one shape (n,), n at least 1.
+
+    Returns:
+        An objective of its params, which passes over the points once.
+
+    Raises:
+        ValueError: there are no points, a coordinate is not finite, or a
+            label is neither 0 nor 1.
+    """
+    if len(dataset.label) < 1:
+        raise ValueError("dataset must hold at least one point, got none")
+    if not all(np.isfinite(c).all() for c in (dataset.x, dataset.y)):
+        raise ValueError("dataset must be finite, got NaN or infinity")
+    if not np.isin(dataset.label, (0, 1)).all():
+        raise ValueError("label must be 0 or 1, got other values")
+    return lambda params: logistic_means(params, dataset)
+
+
+@partial(jax.jit, static_argnames="loss_fn")
+def derivatives(
+    loss_fn: Callable[[Any, Any], jax.Array], params: Any, dataset: Any
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Return loss, gradient and Hessian; ``by_autodiff`` calls it."""
+    flat, unravel = ravel_pytree(params)
+
+    def of_flat(flat):
+        return loss_fn(unravel(flat), dataset)
+
+    loss, gradient = jax.value_and_grad(of_flat)(flat)
+    return loss, gradient, jax.hessian(of_flat)(flat)
+
+
+def by_autodiff(
+    loss_fn: Callable[[Any, Any], jax.Array], dataset: Any
+) -> Callable[[Any], tuple[jax.Array, jax.Array, jax.Array]]:
+    """Return the objective of any loss, by automatic differentiation.
+
+    Args:
+        loss_fn: ``loss_fn(params, dataset)`` returns a scalar. Make it once
+            and keep it: it is compared by identity, as in ``fit``.
+        dataset: passed on to ``loss_fn``.
+
+    Returns:
+        An objective of params, any pytree of floats.
+    """
+    return lambda params: derivatives(loss_fn, params, dataset)
+
+
+def full_step(gradient: np.ndarray, hessian: np.ndarray) -> np.ndarray:
+    """Return the way to the bottom of the bowl that fits here.
+
+    Args:
+        gradient: of shape (d,).
+        hessian: of shape (d, d).
+
+    Returns:
+        Minus the inverse of the Hessian, times the gradient; of shape (d,).
+
+    Raises:
+        ValueError: a number is not finite, or the Hessian is singular in
+            float32 or not positive.
+    """
+    if not (np.isfinite(gradient).all() and np.isfinite(hessian).all()):
+        raise ValueError(
+            "objective must return finite numbers, got NaN or infinity: look "
+            "for them in dataset and in params"
+        )
+    if not (values := np.linalg.eigvalsh(hessian))[0] > 1e-6 * values[-1]:
+        raise ValueError(
+            "params must be determined by the objective, got a singular "
+            "Hessian: an input is constant or a copy of others, the labels "
+            "are separable, or params start too far away"
+        )
+    return -np.linalg.solve(hessian, gradient)
+
+
+def newton(
+    objective: Callable[[Any], tuple[ArrayLike, ArrayLike, ArrayLike]],
+    params: Any,
+    tolerance: float = 1e-6,
+    max_passes: int = 50,
+) -> tuple[Any, np.ndarray]:
+    """Find the params where the gradient is nearly zero, by Newton's method.
+
+    Each step goes to the bottom of the bowl that fits loss, slopes and
+    curvature; where the loss is higher there, half as far, and so on (it is
+    *damped*).
+
+    Args:
+        objective: returns loss, gradient and Hessian, of shapes (), (d,) and
+            (d, d), at params.
+        params: where to start, any pytree of floats with d numbers in all.
+        tolerance: how long the gradient may be at the end, above 0.
+        max_passes: how many calls of ``objective`` at most, those of halved
+            steps not counted; at least 1.
+
+    Returns:
+        The params, and the length of the gradient at each pass, float64 of
+        shape (passes,).
+
+    Raises:
+        ValueError: tolerance or max_passes is out of range, or tolerance is
+            not reached; the Hessian is singular; a number is not finite; or
+            the loss has no lowest point, as with separable labels, or none
+            that near, with a large tolerance.
+
+    Source: J. Nocedal and S. J. Wright, "Numerical Optimization" (2006),
+    sections 3.1 and 3.4.
+    """
+    if not 0 < tolerance < np.inf:
+        raise ValueError(
+            f"tolerance must be finite and above 0, got {tolerance}"
+        )
+    if not isinstance(max_passes, int | np.integer) or max_passes < 1:
+        raise ValueError(
+            "max_passes must be a whole number of at least 1, got "
+            f"{max_passes}"
+        )
+    flat, unravel = ravel_pytree(params)
+
+    def evaluate(flat):
+        loss, *rest = objective(unravel(flat))
+        return float(loss), *(np.array(part, float) for part in rest)
+
+    loss, gradient, hessian = evaluate(flat)
+    norms, flatter = [np.linalg.norm(gradient)], 1.0
+    while not norms[-1] <= tolerance and len(norms) < max_passes:
+        step = full_step(gradient, hessian)
+        bend, allowed = step @ hessian @ step, loss + 1e-6 * abs(loss)
+        for share in 0.5 ** np.arange(20):
+            trial = flat + jnp.asarray(share * step, flat.dtype)
+            loss, gradient, hessian = evaluate(trial)
+            if loss <= allowed:  # but for rounding in float32
+                break
+        flat, flatter = trial, step @ hessian @ step / bend
+        norms.append(np.linalg.norm(gradient))
+    if not norms[-1] <= tolerance:
+        raise ValueError(
+            f"tolerance of {tolerance:.1e} was not reached in {len(norms)} "
+            f"passes: the gradient's length is {norms[-1]:.1e}. Ask for less, "
+            "start nearer, or allow more with max_passes"
+        )
+    # On the way to a lowest point the last step leaves the curvature alone; on
+    # the way to infinity each step leaves a share of 1/e.
+    if not flatter >= 0.6:
+        raise ValueError(
+            "the loss must have a lowest point, but the last step still "
+            "flattened its bowl: the labels are separable, or tolerance is "
+            "too large"
+        )
+    return unravel(flat), np.array(norms)
+
+
+def minibatches(key: jax.Array, dataset: Any, size: int) -> Any:
+    """Shuffle the examples and cut them into batches of one size.
+
+    Args:
+        key: a key of ``jax.random.key``; the same key gives the same batches.
+        dataset: a tuple of arrays with one leading axis of length n, such as
+            a ``Dataset``.
+        size: examples in a batch, from 1 to n.
+
+    Returns:
+        A tuple of the same type, its arrays of shape (n // size, size, …).
+        Each example is in it at most once: the rest of n / size is left out.
+
+    Raises:
+        ValueError: the arrays differ in length, or size is no whole number
+            from 1 to n.
+    """
+    if len({jnp.shape(column)[:1] for column in dataset}) != 1:
+        raise ValueError(
+            "dataset must hold arrays of one length, got shapes "
+            f"{[jnp.shape(column) for column in dataset]}"
+        )
+    n = len(dataset[-1])
+    if not isinstance(size, int | np.integer) or not 1 <= size <= n:
+        raise ValueError(
+            f"size must be a whole number from 1 to {n}, got {size}"
+        )
+    count = n // size
+    order = jax.random.permutation(key, n)[: count * size]
+    rows = order.reshape(count, size)
+    return jax.tree.map(lambda column: jnp.asarray(column)[rows], dataset)
