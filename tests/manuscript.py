@@ -25,6 +25,8 @@ TAUGHT = {
     "07_bigger_models": ["networks"],
     "08_real_data": ["real_data"],
     "09_speed": ["solvers"],
+    "10_scale": ["scale"],
+    "11_nnx": ["nnx_model"],
 }
 
 MARKDOWN = MarkdownIt("commonmark").enable("table").use(dollarmath_plugin)

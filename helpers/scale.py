@@ -1,0 +1,198 @@
+"""The same fit on data that fits no memory.
+
+Taught in chapter 10. The data set has no end: chunk i is drawn when it is
+needed, from a key and i alone, and forgotten.
+"""
+
+from collections.abc import Callable
+from functools import cache, partial
+from typing import Any
+
+import jax
+import numpy as np
+from jax.core import Tracer
+from jax.flatten_util import ravel_pytree
+from jax.sharding import AxisType, Mesh, PartitionSpec
+from jax.typing import ArrayLike
+
+from helpers.data import TRUE_LINE, Dataset, Line, make_dataset
+from helpers.solvers import chunk_sums
+
+# Points in a chunk. Another number gives other data.
+CHUNK = 10_000
+# As many as fold_in can tell apart.
+MAX_CHUNKS = 2**32
+# Chunks that a device holds at a time: more leave its cache.
+GROUP = 20
+
+
+def make_chunk(
+    key: jax.Array, index: ArrayLike, line: Line = TRUE_LINE
+) -> Dataset:
+    """Draw chunk ``index`` of the endless data set of ``key``.
+
+    Args:
+        key: a key of ``jax.random.key``; the same key gives the same data.
+        index: which chunk, a whole number from 0, below ``MAX_CHUNKS``.
+        line: the line whose logits load the coins.
+
+    Returns:
+        A Dataset of ``CHUNK`` points, the same in whichever order, process
+        or device chunks are drawn.
+
+    Raises:
+        ValueError: index is no whole number or out of range (checked unless
+            it is traced).
+    """
+    if not isinstance(index, Tracer) and not (
+        np.ndim(index) == 0
+        and np.issubdtype(np.asarray(index).dtype, np.integer)
+        and 0 <= np.asarray(index) < MAX_CHUNKS
+    ):
+        raise ValueError(
+            f"index must be a whole number from 0 to {MAX_CHUNKS - 1}, got "
+            f"{index}"
+        )
+    return make_dataset(jax.random.fold_in(key, index), CHUNK, line)
+
+
+def chunk_rows(params: Any, key: jax.Array, indices: ArrayLike) -> jax.Array:
+    """Draw some chunks, and keep only the sums of each.
+
+    Args:
+        params: of ``LogisticRegression``.
+        key: of the data set.
+        indices: which chunks, uint32 of shape (k,).
+
+    Returns:
+        Float32 of shape (k, 13). A row for each chunk holds what
+        ``chunk_sums`` returns, end to end.
+    """
+    # Drawn and summed in one loop, a point is drawn again for each sum.
+    chunks = jax.lax.map(partial(make_chunk, key), indices)
+    return jax.lax.map(
+        lambda chunk: ravel_pytree(chunk_sums(params, *chunk))[0], chunks
+    )
+
+
+def device_mesh(devices: int = 1) -> Mesh:
+    """Return the first ``devices`` devices of this process, in a row.
+
+    Args:
+        devices: how many, at least 1.
+
+    Returns:
+        A mesh whose one axis is named "devices".
+
+    Raises:
+        ValueError: devices is no whole number above 0, or there are fewer.
+    """
+    if not isinstance(devices, int | np.integer) or devices < 1:
+        raise ValueError(
+            f"devices must be a whole number of at least 1, got {devices}"
+        )
+    if devices > len(jax.local_devices()):
+        raise ValueError(
+            f"devices must be at most {len(jax.local_devices())}, as many as "
+            f"there are in a process, got {devices}; a CPU counts as more "
+            f"with JAX_NUM_CPU_DEVICES={devices} in the environment"
+        )
+    return jax.make_mesh(
+        (devices,),
+        ("devices",),
+        axis_types=(AxisType.Auto,),
+        devices=jax.local_devices()[:devices],
+    )
+
+
+@cache
+def rows_on(mesh: Mesh) -> Callable[[Any, jax.Array, ArrayLike], jax.Array]:
+    """Return ``chunk_rows``, compiled, with the chunks dealt to devices.
+
+    Args:
+        mesh: of ``device_mesh``. Its size must divide the number of chunks.
+    """
+    whole, dealt = PartitionSpec(), PartitionSpec("devices")
+    return jax.jit(
+        jax.shard_map(
+            chunk_rows,
+            mesh=mesh,
+            in_specs=(whole, whole, dealt),
+            out_specs=dealt,
+        )
+    )
+
+
+def unpack(sums: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+    """Take apart loss, gradient and Hessian, of shapes (), (3,), (3, 3)."""
+    return float(sums[0]), sums[1:4], sums[4:].reshape(3, 3)
+
+
+def add_up(
+    mesh: Mesh,
+    params: Any,
+    key: jax.Array,
+    chunks: range,
+    progress: Callable[[int, int], Any] = lambda added, of: None,
+) -> np.ndarray:
+    """Pass over chunks once, in constant memory.
+
+    Args:
+        mesh: the devices that share the work, of ``device_mesh``.
+        params: of ``LogisticRegression``.
+        key: of the data set.
+        chunks: which chunks.
+        progress: called now and then with how many chunks were added since,
+            and how many there are in all.
+
+    Returns:
+        The sums that ``chunk_sums`` returns, end to end, float64 of shape
+        (13,).
+
+    Raises:
+        ValueError: a chunk is out of range.
+    """
+    if len(chunks) and not 0 <= min(chunks) <= max(chunks) < MAX_CHUNKS:
+        raise ValueError(
+            f"chunks must be from 0 to {MAX_CHUNKS - 1}, got {chunks}"
+        )
+    total = np.zeros(13)
+    size = GROUP * mesh.size
+    for start in range(0, len(chunks), size):
+        group = np.array(chunks[start : start + size], np.uint32)
+        # Filled up, since another shape would be compiled anew.
+        rows = rows_on(mesh)(params, key, np.resize(group, size))
+        # float32 is exact enough within a chunk, but not across chunks.
+        rows = np.asarray(rows, np.float64)[: len(group)]
+        total += rows.sum(axis=0)
+        progress(len(group), len(chunks))
+    return total
+
+
+def by_chunks(
+    mesh: Mesh,
+    key: jax.Array,
+    chunks: range,
+    progress: Callable[[int, int], Any] = lambda added, of: None,
+) -> Callable[[Any], tuple[float, np.ndarray, np.ndarray]]:
+    """Return the objective over chunks, which are drawn again in each pass.
+
+    Args:
+        mesh, key, progress: as in ``add_up``.
+        chunks: which chunks, at least one.
+
+    Returns:
+        An objective of the params of ``LogisticRegression``: mean loss,
+        gradient and Hessian, in float64.
+
+    Raises:
+        ValueError: there are no chunks, or one is out of range.
+    """
+    if not len(chunks):
+        raise ValueError("chunks must hold at least one chunk, got none")
+
+    def objective(params):
+        sums = add_up(mesh, params, key, chunks, progress)
+        return unpack(sums / (len(chunks) * CHUNK))
+
+    return objective
