@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup book test notebooks serve lock repository clean
+.PHONY: help setup book test notebooks bench serve lock repository clean
 
 # The Python that makes .venv: its own as soon as there is one.
 PYTHON := $(shell [ -e .venv/complete ] && [ -x .venv/bin/python ] \
@@ -58,6 +58,9 @@ test: setup ## run every check there is, the book's own build included
 
 notebooks: setup ## execute and normalize the chapters in place
 	@.venv/bin/python scripts/chapters.py
+
+bench: setup ## time the book beside its peers, in four minutes
+	@.venv/bin/python benchmarks/bench.py
 
 serve: ## show the built book on this machine; PORT=8000
 	@[ -e _build/html/index.html ] || $(MAKE) book
