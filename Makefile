@@ -46,7 +46,7 @@ test: setup ## run every check there is, the book's own build included
 	$(call step,1/6,lint and format,$(run) ruff check \
 		&& $(run) ruff format --check)
 	$(call step,2/6,unit tests,$(run) pytest tests \
-		-m 'not book and not browser')
+		-m 'not book and not browser and not processes')
 	$(call step,3/6,chapters give their committed outputs,$(run) pytest \
 		--nbval notebooks/ -n 2 --dist loadfile)
 	$(call step,4/6,the book builds without a warning,$(build))

@@ -1,8 +1,16 @@
 """The same fit on data that fits no memory.
 
 Taught in chapter 10. The data set has no end: chunk i is drawn when it is
-needed, from a key and i alone, and forgotten.
+needed, from a key and i alone, and forgotten. ``python -m helpers.scale
+--help`` says how to fit it in several processes.
 """
+
+if __name__ == "__main__":  # the parent, which needs no JAX
+    import sys
+
+    from helpers.launch import main
+
+    sys.exit(main())
 
 from collections.abc import Callable
 from functools import cache, partial

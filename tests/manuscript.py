@@ -29,6 +29,9 @@ TAUGHT = {
     "11_nnx": ["nnx_model"],
 }
 
+# Helpers that run chapters or draw for them, and are taught in none.
+UNTAUGHT = {"launch", "plotting", "worker"}
+
 MARKDOWN = MarkdownIt("commonmark").enable("table").use(dollarmath_plugin)
 
 
