@@ -104,6 +104,8 @@ def windows(browser: Browser) -> Iterator[Any]:
 
 def visit(page: Page, address: str) -> list[str]:
     """Open an address and return what the browser complains of."""
+    # The page before may still be fetching; its search does.
+    page.goto("about:blank")
     found = []
     host = urlsplit(address).netloc
 
