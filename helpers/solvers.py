@@ -125,7 +125,10 @@ def by_sums(
         raise ValueError("dataset must be finite, got NaN or infinity")
     # isin would take ten times as long, and that is more than a pass.
     if not ((dataset.label == 0) | (dataset.label == 1)).all():
-        raise ValueError("label must be 0 or 1, got other values")
+        raise ValueError(
+            "label must be 0 or 1, got "
+            f"{np.setdiff1d(dataset.label, (0, 1))[:3].tolist()} among them"
+        )
     return lambda params: logistic_means(params, dataset)
 
 

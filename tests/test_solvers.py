@@ -304,7 +304,10 @@ def test_points_that_no_sum_survives_are_refused(change, message):
 def test_labels_other_than_0_and_1_are_refused(label):
     with pytest.raises(ValueError) as caught:
         by_sums(points(2)._replace(label=np.array(label)))
-    assert str(caught.value) == "label must be 0 or 1, got other values"
+    other = [value for value in label if value not in (0, 1)]
+    assert str(caught.value) == (
+        f"label must be 0 or 1, got {other} among them"
+    )
 
 
 def test_one_point_is_enough_for_sums():

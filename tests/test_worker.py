@@ -13,13 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import statsmodels.api as sm
-from jax import random
 from manuscript import ROOT
-from scipy import special
 from sklearn.linear_model import LogisticRegression as SklearnRegression
+from test_scale import KEY, PARAMS, inputs_of, numpy_sums, whole
 
 from helpers import launch, worker
-from helpers.data import Dataset
 from helpers.scale import CHUNK, add_up, device_mesh, make_chunk, unpack
 from helpers.worker import (
     by_shares,
@@ -32,40 +30,9 @@ from helpers.worker import (
 
 pytestmark = pytest.mark.processes
 
-KEY = random.key(1)
-PARAMS = {
-    "params": {
-        "b": np.float32(0.3),
-        "w1": np.float32(0.7),
-        "w2": np.float32(2.0),
-    }
-}
 # Chunks of a run with several groups a pass, for each of two processes.
 CHUNKS = 60
 POINTS = CHUNKS * CHUNK
-
-
-def whole(chunks):
-    """Return the chunks as one data set of NumPy arrays."""
-    parts = [make_chunk(KEY, index) for index in chunks]
-    return Dataset(*(np.concatenate(c) for c in zip(*parts, strict=True)))
-
-
-def inputs_of(data):
-    return np.column_stack([np.ones(len(data.x)), data.x, data.y]).astype(
-        np.float64
-    )
-
-
-def numpy_sums(params, data):
-    """Loss, gradient and Hessian, summed in float64, end to end."""
-    weights = np.array([params["params"][n] for n in ("b", "w1", "w2")], float)
-    inputs, label = inputs_of(data), np.asarray(data.label)
-    z = inputs @ weights
-    loss = -special.log_expit(np.where(label == 1, z, -z)).sum()
-    p = special.expit(z)
-    hessian = (inputs.T * (p * (1 - p))) @ inputs
-    return np.concatenate([[loss], (p - label) @ inputs, hessian.ravel()])
 
 
 @pytest.fixture(scope="module")
