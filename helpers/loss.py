@@ -28,11 +28,12 @@ def binary_cross_entropy(logit: ArrayLike, label: ArrayLike) -> jax.Array:
         label: 0 or 1, of the same shape.
 
     Returns:
-        The loss of each example, in nats, of the shape of ``logit``.
+        The loss of each example, in nats, of the shape of ``logit``; NaN
+        where a traced label is neither 0 nor 1.
 
     Raises:
         ValueError: the shapes differ (they would broadcast without a word),
-            or a label is neither 0 nor 1 (checked unless it is traced).
+            or a label is neither 0 nor 1 (unless it is traced).
 
     Source: ``optax.sigmoid_binary_cross_entropy``, which the blog uses; it
     takes arrays alone, this also numbers and integers.
@@ -48,8 +49,9 @@ def binary_cross_entropy(logit: ArrayLike, label: ArrayLike) -> jax.Array:
             f"{np.setdiff1d(label, (0, 1))[:3].tolist()} among them"
         )
     # Times 1.0, integers become floats and floats keep their dtype.
-    logit = 1.0 * jnp.asarray(logit)
-    return optax.sigmoid_binary_cross_entropy(logit, jnp.asarray(label))
+    logit, label = 1.0 * jnp.asarray(logit), jnp.asarray(label)
+    loss = optax.sigmoid_binary_cross_entropy(logit, label)
+    return jnp.where((label == 0) | (label == 1), loss, jnp.nan)
 
 
 def mean_loss(

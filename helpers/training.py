@@ -9,8 +9,10 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.core import Tracer
 
 
 def train_step(
@@ -76,6 +78,23 @@ def run_epochs(
     return params, history
 
 
+@partial(jax.jit, static_argnames="loss_fn")
+def is_finite(
+    loss_fn: Callable[[Any, Any], jax.Array], params: Any, dataset: Any
+) -> jax.Array:
+    """Tell whether loss and gradient are numbers, without NaN or infinity.
+
+    Args:
+        loss_fn, params, dataset: as in ``fit``.
+
+    Returns:
+        A boolean scalar.
+    """
+    loss_and_grads = jax.value_and_grad(loss_fn)(params, dataset)
+    # A sum is finite only where all its terms are.
+    return jnp.isfinite(sum(map(jnp.sum, jax.tree.leaves(loss_and_grads))))
+
+
 def fit(
     loss_fn: Callable[[Any, Any], jax.Array],
     params: Any,
@@ -108,6 +127,7 @@ def fit(
         raise ValueError(
             f"epochs must be a whole number of at least 1, got {epochs}"
         )
-    # Compiled code sees no values; this one call lets loss_fn check them.
-    loss_fn(params, dataset)
+    finite = is_finite(loss_fn, params, dataset)
+    if isinstance(finite, Tracer) or not finite:
+        loss_fn(params, dataset)  # not compiled, it can say what is wrong
     return run_epochs(loss_fn, params, optimizer, dataset, epochs)

@@ -8,6 +8,7 @@ import numpy as np
 import optax
 import pytest
 import statsmodels.api as sm
+from flax import linen as nn
 from jax import random
 from scipy import optimize, special
 from sklearn.linear_model import LogisticRegression as SklearnRegression
@@ -16,7 +17,7 @@ from helpers import training
 from helpers.data import Dataset, make_dataset
 from helpers.loss import mean_loss
 from helpers.model import BLOG_PARAMS, LogisticRegression
-from helpers.training import History, fit, train_step
+from helpers.training import History, fit, is_finite, train_step
 
 model = LogisticRegression()
 loss_fn = partial(mean_loss, model.apply)
@@ -324,16 +325,56 @@ def test_epochs_must_be_whole_and_positive(epochs):
         ({"y": np.zeros(3)}, "^dataset must hold arrays of one length"),
     ],
 )
-def test_the_loss_checks_its_data_before_anything_compiles(
+def test_the_loss_checks_its_data_before_any_step(
     monkeypatch, change, message
 ):
-    def compile_nothing(*arguments):
-        raise AssertionError("compiled before the checks")
+    def step_nowhere(*arguments):
+        raise AssertionError("trained before the checks")
 
-    monkeypatch.setattr(training, "run_epochs", compile_nothing)
+    monkeypatch.setattr(training, "run_epochs", step_nowhere)
     data = Dataset(np.zeros(2), np.zeros(2), np.array([0, 1]))
     with pytest.raises(ValueError, match=message):
         fit(loss_fn, BLOG_PARAMS, sgd, data._replace(**change), 2)
+
+
+def test_a_loss_without_a_fault_to_name_is_trained_to_its_nan():
+    # From a start this far away the loss overflows; that is no wrong input.
+    data = Dataset(np.ones(1), np.ones(1), np.zeros(1, int))
+    far = jax.tree.map(lambda value: np.float32(3e38), BLOG_PARAMS)
+    _, history = fit(loss_fn, far, sgd, data, 2)
+    assert not np.isfinite(history.loss).any()
+
+
+def test_infinite_inputs_of_a_bounded_network_are_refused():
+    # Its loss is finite; its gradient is not.
+    dense = nn.Dense(1)
+
+    def apply_fn(params, x, y):
+        table = jnp.stack([x, y], axis=1)
+        return jnp.tanh(dense.apply(params, table))[:, 0]
+
+    start = dense.init(random.key(0), np.zeros((1, 2)))
+    start = jax.tree.map(jnp.ones_like, start)
+    data = Dataset(np.array([np.inf, 1]), np.zeros(2), np.array([1, 0]))
+    bounded = partial(mean_loss, apply_fn)
+    assert np.isfinite(jax.jit(bounded)(start, data))
+    with pytest.raises(ValueError, match=r"^dataset must be finite"):
+        fit(bounded, start, sgd, data, 2)
+
+
+def test_finite_means_loss_and_each_gradient():
+    def loss(params, dataset):
+        # At 0 the slope of the root is infinite, its value is not.
+        return jnp.sqrt(params["a"]) + dataset * params["b"]
+
+    for a, b, dataset, finite in [
+        (1.0, 1.0, 1.0, True),
+        (0.0, 1.0, 1.0, False),
+        (1.0, 0.0, np.inf, False),
+        (1.0, np.nan, 1.0, False),
+        (-1.0, 1.0, 1.0, False),
+    ]:
+        assert is_finite(loss, {"a": a, "b": b}, dataset) == finite
 
 
 # What is compiled, and when
@@ -358,15 +399,14 @@ def test_kept_functions_compile_once_and_new_ones_anew(data):
         fit(loss, *arguments)
         return loss.calls - before
 
-    # Once for the checks, and once or more to trace.
-    assert calls(BLOG_PARAMS, optimizer, data, 2) > 1
-    assert calls(BLOG_PARAMS, optimizer, data, 2) == 1
+    assert calls(BLOG_PARAMS, optimizer, data, 2) > 0
+    assert calls(BLOG_PARAMS, optimizer, data, 2) == 0
     other_start = jax.tree.map(lambda value: value + 1, BLOG_PARAMS)
-    assert calls(other_start, optimizer, data, 2) == 1
-    assert calls(BLOG_PARAMS, optax.sgd(0.3), data, 2) > 1
-    assert calls(BLOG_PARAMS, optimizer, data, 3) > 1
+    assert calls(other_start, optimizer, data, 2) == 0
+    assert calls(BLOG_PARAMS, optax.sgd(0.3), data, 2) > 0
+    assert calls(BLOG_PARAMS, optimizer, data, 3) > 0
     half = jax.tree.map(lambda column: column[:30], data)
-    assert calls(BLOG_PARAMS, optimizer, half, 2) > 1
+    assert calls(BLOG_PARAMS, optimizer, half, 2) > 0
 
 
 def test_the_length_of_the_run_does_not_lengthen_the_program(data):
