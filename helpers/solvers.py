@@ -190,6 +190,12 @@ def full_step(gradient: np.ndarray, hessian: np.ndarray) -> np.ndarray:
     return -np.linalg.solve(hessian, gradient)
 
 
+@partial(jax.jit, static_argnames="unravel")
+def shaped(unravel: Callable[[jax.Array], Any], flat: ArrayLike) -> Any:
+    """Return the pytree of a flat array, in one request; as ``unravel``."""
+    return unravel(flat)
+
+
 def newton(
     objective: Callable[[Any], tuple[ArrayLike, ArrayLike, ArrayLike]],
     params: Any,
@@ -215,8 +221,8 @@ def newton(
         shape (passes,).
 
     Raises:
-        ValueError: tolerance or max_passes is out of range, or tolerance is
-            not reached; the Hessian is singular; a number is not finite; or
+        ValueError: params are no floats; tolerance or max_passes is out of
+            range, or tolerance is not reached; the Hessian is singular; a number is not finite; or
             the loss has no lowest point, as with separable labels, or none
             that near, with a large tolerance.
 
@@ -233,9 +239,12 @@ def newton(
             f"{max_passes}"
         )
     flat, unravel = ravel_pytree(params)
+    if not jnp.issubdtype(flat.dtype, jnp.floating):
+        raise ValueError(f"params must be floats, got {flat.dtype}")
+    flat = np.asarray(flat)  # with few numbers NumPy is quicker
 
     def evaluate(flat):
-        loss, *rest = objective(unravel(flat))
+        loss, *rest = objective(shaped(unravel, flat))
         return float(loss), *(np.array(part, float) for part in rest)
 
     loss, gradient, hessian = evaluate(flat)
@@ -244,7 +253,7 @@ def newton(
         step = full_step(gradient, hessian)
         bend, allowed = step @ hessian @ step, loss + 1e-6 * abs(loss)
         for share in 0.5 ** np.arange(20):
-            trial = flat + jnp.asarray(share * step, flat.dtype)
+            trial = flat + (share * step).astype(flat.dtype)
             loss, gradient, hessian = evaluate(trial)
             if loss <= allowed:  # but for rounding in float32
                 break
@@ -264,7 +273,7 @@ def newton(
             "flattened its bowl: the labels are separable, or tolerance is "
             "too large"
         )
-    return unravel(flat), np.array(norms)
+    return shaped(unravel, flat), np.array(norms)
 
 
 def minibatches(key: jax.Array, dataset: Any, size: int) -> Any:

@@ -726,6 +726,12 @@ def test_passes_must_be_whole_and_positive(passes):
     )
 
 
+def test_params_that_no_step_could_move_are_refused():
+    whole = {"params": {"b": 0, "w1": 1, "w2": 2}}
+    with pytest.raises(ValueError, match=r"^params must be floats, got int"):
+        newton(None, whole)
+
+
 @pytest.mark.parametrize("kind", [int, np.int64])
 def test_the_passes_asked_for_are_allowed_and_no_more(run, kind):
     data, params, norms = run
