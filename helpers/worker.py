@@ -18,63 +18,21 @@ from zlib import crc32
 import jax
 import numpy as np
 from jax import random
-from jax.experimental import multihost_utils
 from jax.flatten_util import ravel_pytree
-from jax.sharding import Mesh
-from jax.typing import ArrayLike
 
 from helpers.launch import LOST
-from helpers.scale import CHUNK, MAX_CHUNKS, add_up, device_mesh, unpack
+from helpers.scale import (
+    CHUNK,
+    MAX_CHUNKS,
+    by_chunks,
+    device_mesh,
+    gather,
+    unpack,
+)
 from helpers.solvers import newton
 
 # A start is found from one chunk in so many.
 SAMPLE = 20
-
-
-def gather(values: ArrayLike) -> np.ndarray:
-    """Let each process have the values of all; all of them must call.
-
-    Args:
-        values: float64 of shape (k,), the same k in each process.
-
-    Returns:
-        Float64 of shape (processes, k), unrounded.
-
-    Raises:
-        ConnectionError: another process is gone.
-    """
-    # JAX would round float64; bits in whole numbers it leaves alone.
-    bits = np.array(values, np.float64).view(np.uint32)
-    try:
-        return multihost_utils.process_allgather(bits).view(np.float64)
-    except (jax.errors.JaxRuntimeError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise ConnectionError(f"another process is gone: {reason}") from error
-
-
-def by_shares(
-    mesh: Mesh,
-    key: jax.Array,
-    chunks: range,
-    progress: Callable[[int, int], Any] = lambda added, of: None,
-) -> Callable[[Any], tuple[float, np.ndarray, np.ndarray]]:
-    """Return the objective over chunks, shared by all processes.
-
-    Args:
-        mesh, key, progress: as in ``add_up``.
-        chunks: which chunks; of p processes, one takes every p-th.
-
-    Returns:
-        An objective of the params of ``LogisticRegression``, in float64,
-        which every process must call at the same time.
-    """
-    share = chunks[jax.process_index() :: jax.process_count()]
-
-    def objective(params):
-        mine = add_up(mesh, params, key, share, progress)
-        return unpack(gather(mine).sum(axis=0) / (len(chunks) * CHUNK))
-
-    return objective
 
 
 # To go on where an earlier run stopped
@@ -311,7 +269,7 @@ def find_start(
     if not sample:
         return ZERO
     start = find_start(key, sample, progress)
-    objective = by_shares(device_mesh(1), key, sample, progress)
+    objective = by_chunks(device_mesh(1), key, sample, progress)
     return newton(objective, start, 1e-4)[0]
 
 
@@ -395,7 +353,7 @@ def run(
         start = ravel_pytree(ZERO)[1](np.float32(passes[0][:3]))
     else:
         start = find_start(key, chunks, progress)
-    objective = timed(by_shares(mesh, key, chunks, progress), seconds)
+    objective = timed(by_chunks(mesh, key, chunks, progress), seconds)
     newton(remembered(objective, passes, save), start, tolerance)
     return summary(passes, settings) | {
         "processes": jax.process_count(),
@@ -424,6 +382,8 @@ def work() -> None:
     """Live the life of a process that ``helpers.launch`` started."""
     options = json.loads(sys.argv[1])
     end_with_parent()
+    # XLA reads it as it starts: more threads than devices slow a chunk down.
+    os.environ.setdefault("NPROC", str(options["run"]["devices"]))
     try:
         join(**options["join"])
         record = run(

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 from jax import random
+from manuscript import ROOT
 from scipy import special
 from sklearn.linear_model import LogisticRegression as SklearnRegression
 
 from helpers import scale
-from helpers.data import Dataset, Line, make_dataset
+from helpers.data import TRUE_LINE, Dataset, Line, make_dataset
 from helpers.scale import (
     CHUNK,
     GROUP,
@@ -275,6 +276,50 @@ def test_eight_devices_give_what_one_gives():
     )
     refused, different = json.loads(done.stdout)
     assert refused.startswith("devices must be at most 8") and different == 8
+
+
+# The record of large runs, made by benchmarks/record.py
+
+RECORDS = json.loads((ROOT / "helpers" / "records.json").read_text("utf-8"))[
+    "runs"
+]
+
+
+def test_the_record_goes_to_ten_billion_in_constant_memory():
+    points = [run["points"] for run in RECORDS]
+    assert sorted(points) == points
+    assert (points[0], points[-1]) == (10**8, 10**10)
+    assert max(max(run["peak_mib"]) for run in RECORDS) <= 400
+    for run in RECORDS:
+        assert run["chunk"] == CHUNK
+        assert len(run["peak_mib"]) == run["processes"]
+        assert len(run["seconds"]) == run["passes"]  # all made in one go
+        assert run["gradient_norm"] <= run["tolerance"]
+
+
+def test_the_record_holds_the_truth_as_surely_as_predicted(mesh):
+    _, _, hessian = by_chunks(mesh, random.key(9), range(200))(
+        {"params": TRUE_LINE._asdict()}
+    )
+    of_one = np.sqrt(np.diag(np.linalg.inv(hessian)))
+    for run in RECORDS:
+        found, errors = (
+            np.array([run[part][name] for name in ("b", "w1", "w2")])
+            for part in ("params", "standard_errors")
+        )
+        np.testing.assert_allclose(
+            errors, of_one / np.sqrt(run["points"]), rtol=5e-3
+        )
+        assert (np.abs(found - [0.1, 1, 3]) < 4 * errors).all()
+
+
+def test_the_record_is_the_same_from_one_process_and_from_two():
+    runs = {(r["points"], r["seed"], r["processes"]): r for r in RECORDS}
+    assert len(runs) == len(RECORDS)
+    for points in (10**8, 10**9):
+        one, two = (runs[points, 1, processes] for processes in (1, 2))
+        for name, value in one["params"].items():
+            assert value == pytest.approx(two["params"][name], abs=1e-6)
 
 
 @pytest.mark.parametrize("devices", [0, -1, 1.5])

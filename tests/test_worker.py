@@ -17,10 +17,9 @@ from manuscript import ROOT
 from sklearn.linear_model import LogisticRegression as SklearnRegression
 from test_scale import KEY, PARAMS, inputs_of, numpy_sums, whole
 
-from helpers import launch, worker
-from helpers.scale import CHUNK, add_up, device_mesh, make_chunk, unpack
+from helpers import launch, scale, worker
+from helpers.scale import CHUNK, add_up, make_chunk, unpack
 from helpers.worker import (
-    by_shares,
     chunks_of,
     load_passes,
     remembered,
@@ -28,34 +27,19 @@ from helpers.worker import (
     save_passes,
 )
 
-pytestmark = pytest.mark.processes
-
 # Chunks of a run with several groups a pass, for each of two processes.
-CHUNKS = 60
+CHUNKS = 120
 POINTS = CHUNKS * CHUNK
 
 
-@pytest.fixture(scope="module")
-def mesh():
-    return device_mesh(1)
-
-
-def test_counts_do_not_overflow(monkeypatch, mesh):
+def test_the_record_knows_how_many_points_there_were():
     points = 3 * 2**32 * CHUNK // 4  # 32,212,254,720,000
-    chunks = chunks_of(points, 64)
-    assert len(chunks) * CHUNK == points
-    one = numpy_sums(PARAMS, make_chunk(KEY, 0))
-    monkeypatch.setattr(
-        worker,
-        "add_up",
-        lambda mesh, p, k, chunks, progress: len(chunks) * one,
-    )
-    loss, gradient, hessian = by_shares(mesh, KEY, chunks)(PARAMS)
-    means = np.concatenate([[loss], gradient, hessian.ravel()])
-    np.testing.assert_allclose(means, one / CHUNK, rtol=1e-12)
+    assert len(chunks_of(points, 64)) * CHUNK == points
+    one = numpy_sums(PARAMS, make_chunk(KEY, 0)) / CHUNK
     record = worker.summary(
-        [np.concatenate([[0.1, 1, 3], means])], {"points": points}
+        [np.concatenate([[0.1, 1, 3], one])], {"points": points}
     )
+    hessian = one[4:].reshape(3, 3)
     errors = np.sqrt(np.diag(np.linalg.inv(hessian)) / points)
     np.testing.assert_allclose(
         list(record["standard_errors"].values()), errors, rtol=1e-12
@@ -240,7 +224,7 @@ def test_a_run_goes_on_from_its_last_pass(tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return add_up(*arguments)
 
-    monkeypatch.setattr(worker, "add_up", dies)
+    monkeypatch.setattr(scale, "add_up", dies)
     with pytest.raises(KeyboardInterrupt):
         run(100_000, checkpoint=path)
     record = run(100_000, checkpoint=path)
@@ -410,7 +394,7 @@ from helpers import worker
 report, added = worker.report, []
 def sabotaged(**message):
     report(**message)
-    added.extend(["added"] * (message.get("of") == 30))
+    added.extend(["added"] * (message.get("of") == 60))
     here = worker.jax.process_index() == {victim}
     if here and len(added) == {after} and "added" in message:
         {act}
@@ -468,7 +452,7 @@ def test_one_process_prints_its_record_and_shows_a_bar(alone):
     b, error = record["params"]["b"], record["standard_errors"]["b"]
     assert f"b   {b:9.6f} ± {error:.6f}\n" in printed
     assert f"length of the gradient: {record['gradient_norm']:.1e}" in printed
-    assert "| 0/60 [00:00<" in bar and "chunks/s]" in bar
+    assert "| 0/120 [00:00<" in bar and "chunks/s]" in bar
     assert record["processes"] == 1 and len(record["peak_mib"]) == 1
     assert 100 < record["peak_mib"][0] < 400
 
