@@ -59,7 +59,7 @@ test: setup ## run every check there is, the book's own build included
 notebooks: setup ## execute and normalize the chapters in place
 	@.venv/bin/python scripts/chapters.py
 
-bench: setup ## time the book beside its peers, in four minutes
+bench: setup ## time the book beside its peers, in ten minutes
 	@.venv/bin/python benchmarks/bench.py
 
 record: setup ## fit ten billion points for chapter 10, in ten minutes

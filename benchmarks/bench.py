@@ -1,6 +1,6 @@
 """Time the book's fits beside those of its peers, in one run.
 
-`make bench` writes results.json, results.md and results.png beside this file.
+`make bench` writes helpers/bench.json, and from it results.md and results.png.
 Every contender fits the same points, in the layout that it likes best, until
 the gradient of the mean log loss, in float64, is no longer than AIM. The
 contenders take turns, so that whatever else the machine does meets them all.
@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import jax
 import jax.numpy as jnp
@@ -34,12 +35,13 @@ from contenders import (
 
 from helpers.data import make_dataset
 from helpers.model import BLOG_PARAMS
+from helpers.scale import CHUNK, GROUP, add_up, device_mesh, make_chunk
 from helpers.solvers import chunk_sums, logistic_sums
 
-HERE = Path(__file__).parent
-# How often each contender runs, by the number of points.
-REPEATS = {10**3: 20, 10**4: 20, 10**5: 9, 10**6: 7, 10**7: 3}
-TOO_LONG = 20  # seconds
+# How many turns each contender has, by the number of points.
+REPEATS = {10**3: 10, 10**4: 10, 10**5: 10, 10**6: 8, 10**7: 2}
+PAUSE = 0.2  # seconds
+TOO_LONG = 60  # seconds
 PACKAGES = ["jax", "jaxlib", "flax", "optax", "numpy", "scikit-learn", "torch"]
 
 
@@ -51,12 +53,15 @@ def clock(run):
 
 
 def in_turns(runs, repeats):
-    """Time each of `runs` (by name) `repeats` times, none always first."""
+    """Time each of `runs` (by name) twice a turn, none always first."""
     names, seconds = list(runs), {name: [] for name in runs}
     for k in range(repeats):
         first = k % len(names)
         for name in names[first:] + names[:first]:
-            seconds[name].append(clock(runs[name])[0])
+            # The threads of NumPy's library spin on for a while, on cores
+            # that the next one needs. After a pause the first run wakes them.
+            time.sleep(PAUSE)
+            seconds[name] += [clock(runs[name])[0] for _ in range(2)]
     return {name: spread(taken) for name, taken in seconds.items()}
 
 
@@ -196,26 +201,82 @@ def time_passes(n, repeats):
         return optax.sigmoid_binary_cross_entropy(logit, data.label).mean()
 
     def of_two(function):
-        return partial(on_two(function), BLOG_PARAMS, split)
+        return partial(on_two(jax.jit(function)), BLOG_PARAMS, split)
 
     # With its own jit, XLA drops the Hessian, for which nobody asks.
     by_optax = jax.jit(jax.value_and_grad(optax_loss))
     column_sums = jax.jit(lambda data: [column.sum() for column in data])
     runs = {
         "read, NumPy": read_in_numpy(data, pool),
-        "read, JAX": partial(column_sums, split),
+        "read, JAX": lambda: [column_sums(part) for part in split],
         "multiplying and adding": of_two(multiply_add),
         "exp and log": of_two(exp_and_log),
         "loss, gradient": of_two(lambda *both: logistic_sums(*both)[:2]),
         "loss, gradient, Hessian": of_two(logistic_sums),
         "the same, 1 device": partial(logistic_sums, BLOG_PARAMS, data),
         "Optax, 1 device": partial(by_optax, BLOG_PARAMS, data),
-        "Optax, 2 devices": partial(by_optax, BLOG_PARAMS, split),
+        "Optax, 2 devices": of_two(by_optax),
     }
     for run in runs.values():
         clock(run)
     taken = in_turns(runs, repeats)
     return {name: {"seconds": values} for name, values in taken.items()}
+
+
+# --- Points that are drawn in each pass.
+
+
+def time_drawn(points, repeats):
+    """Time a pass, and drawing alone, in a process with one thread."""
+    command = [sys.executable, __file__, "--drawn", str(points), str(repeats)]
+    one = os.environ | {"NPROC": "1"}
+    done = subprocess.run(command, capture_output=True, check=True, env=one)
+    return json.loads(done.stdout)
+
+
+def in_one_thread(points, repeats):
+    """Be that process; return results by name."""
+    key, mesh = jax.random.key(1), device_mesh()
+    chunks = range(points // CHUNK)
+
+    @jax.jit
+    def draw(key, indices):
+        def of_one(index):
+            return [column.sum() for column in make_chunk(key, index)]
+
+        return jax.lax.map(of_one, indices)
+
+    def draw_all():
+        for start in range(0, len(chunks), GROUP):
+            group = np.array(chunks[start : start + GROUP], np.uint32)
+            jax.block_until_ready(draw(key, np.resize(group, GROUP)))
+
+    runs = {
+        "a pass": partial(add_up, mesh, BLOG_PARAMS, key, chunks),
+        "drawing alone": draw_all,
+    }
+    for run in runs.values():
+        clock(run)
+    taken = in_turns(runs, repeats)
+    return {name: {"seconds": values} for name, values in taken.items()}
+
+
+def time_processes(points, repeats):
+    """Time a pass of one process and of two, one thread each, in turns."""
+    taken = {"one process": [], "two processes": []}
+    with TemporaryDirectory() as folder:
+        output = Path(folder) / "record.json"
+        command = [sys.executable, "-m", "helpers.scale"]
+        command += ["--points", str(points), "--output", str(output)]
+        for _ in range(repeats):
+            for processes, name in enumerate(taken, start=1):
+                which = ["--processes", str(processes)]
+                subprocess.run(
+                    command + which, capture_output=True, check=True
+                )
+                record = json.loads(output.read_text("utf-8"))
+                taken[name] += record["seconds"]
+    return {name: {"seconds": spread(s)} for name, s in taken.items()}
 
 
 # --- The machine, and everything together.
@@ -262,7 +323,7 @@ def versions():
 
 
 def measure(quick):
-    """Run everything; return what results.json holds."""
+    """Run everything; return what bench.json holds."""
     sizes = [1000, 50_000] if quick else list(REPEATS)
 
     def repeats(n):
@@ -274,6 +335,11 @@ def measure(quick):
     print("One pass", flush=True)
     pass_size = 100_000 if quick else 10**7
     passes = time_passes(pass_size, 1 if quick else 9)
+    print("Points that are drawn in each pass", flush=True)
+    drawn_size = 400_000 if quick else 10**7
+    drawn = time_drawn(drawn_size, 1 if quick else 5)
+    shared_size = 400_000 if quick else 10**8
+    shared = time_processes(shared_size, 1 if quick else 3)
     print("Fits", flush=True)
     return {
         "machine": machine(),
@@ -284,6 +350,10 @@ def measure(quick):
         "first": first,
         "pass_size": pass_size,
         "passes": passes,
+        "drawn_size": drawn_size,
+        "drawn": drawn,
+        "shared_size": shared_size,
+        "shared": shared,
         "fits": time_fits(sizes, repeats),
     }
 
@@ -293,23 +363,31 @@ def main():
     parser.add_argument(
         "--quick", action="store_true", help="small, for tests"
     )
-    parser.add_argument("--output", type=Path, default=HERE, metavar="FOLDER")
-    parser.add_argument("--first", choices=WAYS, help=argparse.SUPPRESS)
+    parser.add_argument("--output", type=Path, metavar="FOLDER")
+    for option, kind in {
+        "--first": {"choices": WAYS},
+        "--drawn": {"type": int, "nargs": 2},
+    }.items():
+        parser.add_argument(option, help=argparse.SUPPRESS, **kind)
     options = parser.parse_args()
     if options.first:
         data = jax.block_until_ready(make_dataset(jax.random.key(1), 1000))
         print(clock(partial(WAYS[options.first], data))[0])
         return
+    if options.drawn:
+        print(json.dumps(in_one_thread(*options.drawn)))
+        return
     jax.config.update("jax_num_cpu_devices", 2)
-    # It draws, and the processes timed by --first shall not import it.
+    # It draws, and the processes of --first and --drawn shall not import it.
     import report
 
     results = measure(options.quick)
-    options.output.mkdir(parents=True, exist_ok=True)
-    path = options.output / "results.json"
-    path.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
-    report.write(options.output)
-    print(f"Wrote results.json, results.md, results.png to {options.output}")
+    folder, numbers = Path(__file__).parent, report.NUMBERS
+    if options.output:
+        folder, numbers = options.output, options.output / "bench.json"
+    numbers.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
+    report.write(numbers, folder)
+    print(f"Wrote {numbers}, and results.md and results.png in {folder}")
 
 
 if __name__ == "__main__":

@@ -12,11 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax.flatten_util import ravel_pytree
-from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from helpers.loss import mean_loss
 from helpers.model import BLOG_PARAMS, LogisticRegression
-from helpers.solvers import by_sums, full_step, logistic_sums, newton
+from helpers.solvers import by_sums, full_step, logistic_sums, newton, shaped
 from helpers.training import fit
 
 try:
@@ -25,7 +24,7 @@ except ImportError:
     torch = None
 
 AIM = 1e-6
-SAMPLE = 20_000
+SAMPLE = 10_000
 TOLERANCES = [10.0**-k for k in range(4, 11)]
 
 model = LogisticRegression()
@@ -47,36 +46,37 @@ def weights_of(params):
     return [params["params"][name] for name in ("w1", "w2", "b")]
 
 
-def on_two(function):
-    """Run (params, data) to sums on each half of the data, and add up."""
-    rows = PartitionSpec("rows")
-    specs = {"in_specs": (PartitionSpec(), rows), "out_specs": PartitionSpec()}
-
-    def of_part(params, part):
-        return jax.lax.psum(function(params, part), "rows")
-
-    return jax.jit(jax.shard_map(of_part, mesh=rows_mesh(), **specs))
-
-
-def rows_mesh():
-    """Return both devices as a row."""
-    return jax.make_mesh((2,), ("rows",), axis_types=(AxisType.Auto,))
-
-
 def halves(data):
-    """Return the data with one half on each device."""
-    by_rows = NamedSharding(rows_mesh(), PartitionSpec("rows"))
-    return jax.device_put(data, by_rows)
+    """Return the data as two parts, one on each device."""
+    n = len(data.label)
+    cuts = [slice(n // 2), slice(n // 2, n)]
+    parts = [jax.tree.map(lambda c, cut=cut: c[cut], data) for cut in cuts]
+    return [
+        jax.device_put(part, device)
+        for part, device in zip(parts, jax.devices()[:2], strict=True)
+    ]
+
+
+def on_two(function):
+    """Run (params, part) to sums on both parts at once, and add up."""
+
+    def of_parts(params, parts):
+        # The second is started before the first is waited for.
+        sums = [function(params, part) for part in parts]
+        return jax.tree.map(lambda a, b: np.asarray(a) + np.asarray(b), *sums)
+
+    return of_parts
 
 
 def two_steps(objective, params):
     """Take two full steps of Newton's, without a look at where they end."""
     flat, unravel = ravel_pytree(params)
+    flat = np.asarray(flat)
     for _ in range(2):
-        _, gradient, hessian = objective(unravel(flat))
+        _, gradient, hessian = objective(shaped(unravel, flat))
         step = full_step(np.float64(gradient), np.float64(hessian))
-        flat = flat + jnp.asarray(step, flat.dtype)
-    return unravel(flat)
+        flat = flat + step.astype(flat.dtype)
+    return shaped(unravel, flat)
 
 
 def book_newton(start, devices):
@@ -87,17 +87,17 @@ def book_newton(start, devices):
         if start != "zeros" and n <= SAMPLE:
             return None
         if devices == 2:
-            part, sums = halves(data), on_two(logistic_sums)
+            parts, sums = halves(data), on_two(logistic_sums)
 
-            @jax.jit
             def means(params):
-                return jax.tree.map(lambda s: s / n, sums(params, part))
+                return jax.tree.map(lambda s: s / n, sums(params, parts))
 
         def run():
-            objective, near = by_sums(data) if devices == 1 else means, ZEROS
+            objective = by_sums(data) if devices == 1 else means
+            near = ZEROS
             if start != "zeros":
                 sample = jax.tree.map(lambda column: column[:SAMPLE], data)
-                near, _ = newton(by_sums(sample), ZEROS, tolerance=1e-4)
+                near, _ = newton(by_sums(sample), ZEROS, tolerance=1e-3)
             if start == "two steps":
                 return weights_of(two_steps(objective, near))
             return weights_of(newton(objective, near, tolerance=AIM)[0])
