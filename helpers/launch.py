@@ -50,7 +50,8 @@ def start(number: int, command: list[str]) -> Worker:
         stdin=subprocess.PIPE,  # closed when this one ends, however
         stdout=subprocess.PIPE,
         stderr=stderr,
-        env={"JAX_PLATFORMS": "cpu"} | os.environ,
+        # Two processes cannot share one GPU.
+        env=os.environ | {"JAX_PLATFORMS": "cpu"},
         start_new_session=True,
     )
     return Worker(number, process, stderr)
@@ -198,8 +199,9 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 def problems(options: argparse.Namespace) -> Iterator[str]:
     """Yield what is wrong with a command line, seen without JAX."""
-    if options.processes < 1:
-        yield f"--processes must be at least 1, got {options.processes}"
+    for name in ("processes", "devices"):
+        if (count := getattr(options, name)) < 1:
+            yield f"--{name} must be at least 1, got {count}"
     if (options.process is None) != (options.coordinator is None):
         yield "--process and --coordinator must be given together"
     if not 0 <= (options.process or 0) < options.processes:

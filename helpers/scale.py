@@ -161,7 +161,8 @@ def add_up(
     Raises:
         ValueError: a chunk is out of range.
     """
-    if len(chunks) and not 0 <= min(chunks) <= max(chunks) < MAX_CHUNKS:
+    ends = (chunks[0], chunks[-1]) if chunks else (0, 0)
+    if not 0 <= min(ends) <= max(ends) < MAX_CHUNKS:
         raise ValueError(
             f"chunks must be from 0 to {MAX_CHUNKS - 1}, got {chunks}"
         )

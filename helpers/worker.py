@@ -6,6 +6,7 @@ watches over them is ``helpers.launch``.
 
 import json
 import os
+import resource  # Windows has none: better to hear of it here
 import socket
 import sys
 import threading
@@ -117,7 +118,8 @@ def remembered(
 
     def recall(params):
         nonlocal calls
-        at = np.array(ravel_pytree(params)[0], np.float64)
+        # Of process 0: all must know a pass, or none.
+        at = gather(ravel_pytree(params)[0])[0]
         if calls == len(passes) or (passes[calls][:3] != at).any():
             found = [np.ravel(part) for part in objective(params)]
             passes[calls:] = [np.concatenate([at, *found])]
@@ -203,9 +205,9 @@ def join(coordinator: str, processes: int, process: int, bind: Any) -> None:
     if process > 0:
         find(coordinator)
     jax.distributed.initialize(
-        coordinator,
-        processes,
-        process,
+        coordinator_address=coordinator,
+        num_processes=processes,
+        process_id=process,
         cluster_detection_method="deactivate",
         coordinator_bind_address=bind,
         initialization_timeout=WAIT,
@@ -240,8 +242,6 @@ def earlier_passes(checkpoint: str | None, settings: dict) -> list[np.ndarray]:
 
 def peak_memory() -> float:
     """Return the most memory that this process has held, in MiB."""
-    import resource  # Windows has none
-
     unit = 2**20 if sys.platform == "darwin" else 2**10
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
@@ -339,9 +339,16 @@ def run(
     if not 0 < tolerance < np.inf:
         raise ValueError(f"tolerance must be above 0, got {tolerance}")
     mesh = device_mesh(devices)
-    chunks = chunks_of(points, devices * jax.process_count())
+    here, processes = jax.local_device_count(), jax.process_count()
+    if jax.device_count() != here * processes:
+        raise ValueError(
+            f"devices must be the same in all processes, got {here} in this "
+            f"one and {jax.device_count()} in all {processes}"
+        )
+    chunks = chunks_of(points, devices * processes)
     settings = dict(points=points, seed=seed, tolerance=tolerance, chunk=CHUNK)
     agree(**settings, devices=devices)
+    settings["jax"] = jax.__version__  # others may draw other points
     passes = earlier_passes(checkpoint, settings)
 
     def save(passes):
@@ -356,7 +363,7 @@ def run(
     objective = timed(by_chunks(mesh, key, chunks, progress), seconds)
     newton(remembered(objective, passes, save), start, tolerance)
     return summary(passes, settings) | {
-        "processes": jax.process_count(),
+        "processes": processes,
         "devices": devices,
         "seconds": seconds,
         "peak_mib": gather([peak_memory()])[:, 0].tolist(),
@@ -382,8 +389,11 @@ def work() -> None:
     """Live the life of a process that ``helpers.launch`` started."""
     options = json.loads(sys.argv[1])
     end_with_parent()
-    # XLA reads it as it starts: more threads than devices slow a chunk down.
-    os.environ.setdefault("NPROC", str(options["run"]["devices"]))
+    devices = options["run"]["devices"]
+    jax.config.update("jax_num_cpu_devices", devices)
+    # XLA reads one of them, new or old, as it starts. More threads than
+    # devices slow a chunk down.
+    os.environ["PJRT_NPROC"] = os.environ["NPROC"] = str(devices)
     try:
         join(**options["join"])
         record = run(

@@ -331,6 +331,7 @@ def test_the_parent_needs_no_jax():
     "arguments, message",
     [
         ("--processes 0", "--processes must be at least 1, got 0"),
+        ("--devices 0", "--devices must be at least 1, got 0"),
         ("--process 0", "--process and --coordinator must be given together"),
         ("--coordinator a:1", "--process and --coordinator must be given"),
         ("--process 2 --processes 2 --coordinator a:1", "--process must be f"),
@@ -556,13 +557,15 @@ def test_a_damaged_checkpoint_is_named_by_the_program(tmp_path):
     assert seconds < 20
 
 
-def test_more_devices_than_exist_are_refused_by_the_program():
-    code, printed, error, seconds = finished(
-        "--points", POINTS, "--processes", 2, "--devices", 3
+def test_a_process_has_as_many_devices_as_it_is_told(tmp_path, alone):
+    output = tmp_path / "record"
+    code, _, error, _ = finished(
+        "--points", POINTS, "--devices", 3, "--output", output
     )
-    assert (code, printed, error.count("\n")) == (1, "", 1)
-    assert "ValueError: devices must be at most 1" in error
-    assert seconds < 20
+    assert (code, error) == (0, "")
+    record = json.loads(output.read_text())
+    assert record["devices"] == 3
+    same(record, alone[0])
 
 
 def children(pid):
@@ -616,21 +619,26 @@ def test_processes_with_their_own_parents_find_each_other(tmp_path, alone):
     same(json.loads(output.read_text()), alone[0])
 
 
-def test_processes_that_disagree_are_refused():
+@pytest.mark.parametrize("option", ["seed", "devices"])
+def test_processes_that_disagree_are_refused(option):
     address = launch.free_address()
     arguments = ("--points", POINTS, "--processes", 2)
     arguments = (*arguments, "--coordinator", address)
     parents = [
         subprocess.Popen(
-            command(*arguments, "--process", number, "--seed", number), **QUIET
+            command(
+                *arguments, "--process", number, f"--{option}", number + 1
+            ),
+            **QUIET,
         )
         for number in (0, 1)
     ]
-    for parent in parents:
-        _, error = parent.communicate(timeout=40)
-        assert parent.returncode == 1
-        # The later one may find that the other is gone.
-        assert "seed must be the same" in error or "gone" in error
+    errors = [parent.communicate(timeout=40)[1] for parent in parents]
+    assert [parent.returncode for parent in parents] == [1, 1]
+    # The later one may find that the other is gone.
+    said = [f"{option} must be the same" in error for error in errors]
+    gone = ["gone" in error for error in errors]
+    assert any(said) and all(map(any, zip(said, gone, strict=True))), errors
 
 
 def test_a_coordinator_out_of_reach_is_named(slow):
