@@ -161,8 +161,9 @@ def add_up(
     Raises:
         ValueError: a chunk is out of range.
     """
-    ends = (chunks[0], chunks[-1]) if chunks else (0, 0)
-    if not 0 <= min(ends) <= max(ends) < MAX_CHUNKS:
+    if chunks and not all(
+        0 <= end < MAX_CHUNKS for end in (chunks[0], chunks[-1])
+    ):
         raise ValueError(
             f"chunks must be from 0 to {MAX_CHUNKS - 1}, got {chunks}"
         )
