@@ -45,14 +45,14 @@ def chunk_sums(
     sure = jax.nn.sigmoid(jnp.abs(z))
     loss = jax.nn.relu(jnp.where(label == 1, -z, z)) - jnp.log(sure)
     slope = jnp.where(z > 0, sure, 1 - sure) - label
-    bend = sure * (1 - sure)
+    curve = sure * (1 - sure)
     one = jnp.ones_like(z)
     gradient = jnp.stack([slope @ one, slope @ x, slope @ y])
-    bend_x, bend_y = bend * x, bend * y
+    curve_x, curve_y = curve * x, curve * y
     rows = [
-        [bend @ one, bend_x @ one, bend_y @ one],
-        [bend_x @ one, bend_x @ x, bend_x @ y],
-        [bend_y @ one, bend_x @ y, bend_y @ y],
+        [curve @ one, curve_x @ one, curve_y @ one],
+        [curve_x @ one, curve_x @ x, curve_x @ y],
+        [curve_y @ one, curve_x @ y, curve_y @ y],
     ]
     return loss @ one, gradient, jnp.array(rows)
 
@@ -65,7 +65,8 @@ def logistic_sums(
 
     Args:
         params: of ``LogisticRegression``.
-        dataset: arrays x, y and label of one shape (n,), n at least 1.
+        dataset: arrays x, y and label of one shape (n,), n at least 1. If
+            ``ROWS`` does not divide n, XLA copies them in each call.
 
     Returns:
         What ``chunk_sums`` returns, for all n points.
@@ -251,13 +252,13 @@ def newton(
     norms, flatter = [np.linalg.norm(gradient)], 1.0
     while not norms[-1] <= tolerance and len(norms) < max_passes:
         step = full_step(gradient, hessian)
-        bend, allowed = step @ hessian @ step, loss + 1e-6 * abs(loss)
+        before, allowed = step @ hessian @ step, loss + 1e-6 * abs(loss)
         for share in 0.5 ** np.arange(20):
             trial = flat + (share * step).astype(flat.dtype)
             loss, gradient, hessian = evaluate(trial)
-            if loss <= allowed:  # but for rounding in float32
+            if loss <= allowed:  # rounding may lift it a little
                 break
-        flat, flatter = trial, step @ hessian @ step / bend
+        flat, flatter = trial, step @ hessian @ step / before
         norms.append(np.linalg.norm(gradient))
     if not norms[-1] <= tolerance:
         raise ValueError(

@@ -326,3 +326,9 @@ def test_the_record_is_the_same_from_one_process_and_from_two():
 def test_devices_must_be_a_whole_number(devices):
     with pytest.raises(ValueError, match=r"^devices must be a whole number"):
         device_mesh(devices)
+
+
+def test_devices_must_exist():
+    have = len(jax.local_devices())
+    with pytest.raises(ValueError, match=f"^devices must be at most {have}, "):
+        device_mesh(have + 1)
