@@ -328,6 +328,10 @@ def test_devices_must_be_a_whole_number(devices):
         device_mesh(devices)
 
 
+def test_a_mesh_is_of_one_device_unless_told_otherwise():
+    assert device_mesh().devices.tolist() == jax.local_devices()[:1]
+
+
 def test_devices_must_exist():
     have = len(jax.local_devices())
     with pytest.raises(ValueError, match=f"^devices must be at most {have}, "):
