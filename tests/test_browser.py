@@ -6,9 +6,6 @@ reached, and asking one is a failure.
 
 import contextlib
 import functools
-import os
-import shutil
-import sys
 import threading
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -19,52 +16,12 @@ from urllib.parse import urlsplit
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from manuscript import DOCUMENTS, TAUGHT, colab_url, fail_on
-from playwright.sync_api import (
-    Browser,
-    Page,
-    TimeoutError,
-    sync_playwright,
-)
+from playwright.sync_api import Browser, Page, TimeoutError
 
 pytestmark = [pytest.mark.book, pytest.mark.browser]
 
 WIDE, PHONE = 1280, 390
-MAC = "/Applications/{0}.app/Contents/MacOS/{0}"
 CHAPTER = f"notebooks/{next(iter(TAUGHT))}"
-
-
-def find_chromium() -> str | None:
-    """Return the browser that CHROMIUM names, or the first one installed."""
-    names = ["chromium", "chromium-browser", "google-chrome"]
-    names += [MAC.format(name) for name in ("Google Chrome", "Chromium")]
-    given = os.environ.get("CHROMIUM")
-    return next(
-        filter(None, map(shutil.which, [given] if given else names)), None
-    )
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    path = find_chromium()
-    if path is None:
-        reason = (
-            "no Chromium: apt-get install chromium (Debian), or set CHROMIUM "
-            "to a browser's path"
-        )
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason, pytrace=False)
-        pytest.skip(reason)
-    root = sys.platform != "win32" and os.geteuid() == 0
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=path,
-            args=[
-                "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-                *(["--no-sandbox"] if root else []),
-            ],
-        )
-        yield browser
-        browser.close()
 
 
 class Quiet(SimpleHTTPRequestHandler):

@@ -1,0 +1,137 @@
+"use strict";
+/* global PlaygroundData */
+/**
+ * The model of chapters 2 to 4, its training, and what no rule can beat.
+ *
+ * @typedef {import("./data.js").Line} Line
+ * @typedef {import("./data.js").Dataset} Dataset
+ * @typedef {"w1" | "w2" | "b"} Name
+ * @typedef {{step: number, first: Line, second: Line}} State
+ * @typedef {"sgd" | "momentum" | "adam"} Optimizer
+ * @typedef {{loss: number, accuracy: number}} Scores loss in nats
+ */
+const PlaygroundModel = (() => {
+  /** @type {Name[]} */
+  const NAMES = ["w1", "w2", "b"];
+  /** The blog's start: `helpers.model.BLOG_PARAMS`. */
+  const START = { w1: 0.32724857, w2: -1.1509773, b: 0 };
+
+  /** @param {(name: Name) => number} of */
+  const build = (of) => ({ w1: of("w1"), w2: of("w2"), b: of("b") });
+
+  /** @param {number} logit */
+  const sigmoid = (logit) => 1 / (1 + Math.exp(-logit));
+
+  /**
+   * The loss of label 0: log(1 + exp(logit)), of any logit.
+   * @param {number} logit
+   */
+  const softplus = (logit) =>
+    Math.max(logit, 0) + Math.log1p(Math.exp(-Math.abs(logit)));
+
+  /**
+   * Mean loss and its gradient. Source: Bishop, equation 4.91.
+   * @param {Line} params
+   * @param {Dataset} dataset
+   */
+  function lossAndGradient(params, { x, y, label }) {
+    const n = x.length;
+    const gradient = build(() => 0);
+    let loss = 0;
+    for (let i = 0; i < n; i++) {
+      const logit = params.w1 * x[i] + params.w2 * y[i] + params.b;
+      const slope = (sigmoid(logit) - label[i]) / n;
+      loss += softplus(label[i] ? -logit : logit) / n;
+      gradient.w1 += slope * x[i];
+      gradient.w2 += slope * y[i];
+      gradient.b += slope;
+    }
+    return { loss, gradient };
+  }
+
+  /** @returns {State} */
+  function initialState() {
+    return { step: 0, first: build(() => 0), second: build(() => 0) };
+  }
+
+  /**
+   * One step, as Optax takes it: `sgd(rate)`, `sgd(rate, momentum=0.9)` or
+   * `adam(rate)`. Source of Adam: Kingma and Ba (2015), algorithm 1.
+   * @param {Optimizer} optimizer
+   * @param {number} rate
+   * @param {Line} params
+   * @param {State} state
+   * @param {Dataset} dataset
+   */
+  function step(optimizer, rate, params, state, dataset) {
+    const { loss, gradient } = lossAndGradient(params, dataset);
+    const count = state.step + 1;
+    const adam = optimizer === "adam";
+    const [keep, add] = { sgd: [0, 1], momentum: [0.9, 1], adam: [0.9, 0.1] }[
+      optimizer
+    ];
+    const first = build((k) => keep * state.first[k] + add * gradient[k]);
+    const second = build(
+      (k) => 0.999 * state.second[k] + 0.001 * gradient[k] ** 2,
+    );
+    const update = build((k) => {
+      if (!adam) return first[k];
+      const mean = first[k] / (1 - 0.9 ** count);
+      const square = second[k] / (1 - 0.999 ** count);
+      return mean / (Math.sqrt(square) + 1e-8);
+    });
+    return {
+      loss,
+      params: build((k) => params[k] - rate * update[k]),
+      state: { step: count, first, second },
+    };
+  }
+
+  /**
+   * How a line does on points with labels.
+   * @param {Line} params
+   * @param {Dataset} dataset
+   * @returns {Scores}
+   */
+  function scores(params, dataset) {
+    const { x, y, label } = dataset;
+    let right = 0;
+    for (let i = 0; i < x.length; i++) {
+      const logit = params.w1 * x[i] + params.w2 * y[i] + params.b;
+      right += Number(logit > 0) === label[i] ? 1 : 0;
+    }
+    const { loss } = lossAndGradient(params, dataset);
+    return { loss, accuracy: right / x.length };
+  }
+
+  const SIDE = 80;
+  // Points that stand for equal shares of a normal distribution.
+  const QUANTILES = Array.from(
+    { length: SIDE },
+    (_, i) => Math.SQRT2 * PlaygroundData.inverseErf((2 * i + 1) / SIDE - 1),
+  );
+
+  /**
+   * How a line does, on average, on fresh points of the true line. For the
+   * true line itself that is what no rule can beat.
+   * @param {Line} params
+   * @param {Line} truth
+   * @returns {Scores}
+   */
+  function freshScores(params, truth) {
+    let [loss, accuracy] = [0, 0];
+    for (const across of QUANTILES) {
+      const x = PlaygroundData.X_SD * across;
+      for (const up of QUANTILES) {
+        const y = PlaygroundData.Y_SD * up;
+        const logit = params.w1 * x + params.w2 * y + params.b;
+        const p = sigmoid(truth.w1 * x + truth.w2 * y + truth.b);
+        loss += p * softplus(-logit) + (1 - p) * softplus(logit);
+        accuracy += logit > 0 ? p : 1 - p;
+      }
+    }
+    return { loss: loss / SIDE ** 2, accuracy: accuracy / SIDE ** 2 };
+  }
+
+  return { NAMES, START, freshScores, initialState, lossAndGradient, scores, step };
+})();
