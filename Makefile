@@ -63,7 +63,7 @@ bench: setup ## time the book beside its peers, in ten minutes
 	@.venv/bin/python benchmarks/bench.py
 
 record: setup ## fit ten billion points for chapter 10, in ten minutes
-	@.venv/bin/python benchmarks/record.py _build/record
+	@.venv/bin/python benchmarks/record.py .venv/record
 
 serve: ## show the built book on this machine; PORT=8000
 	@[ -e _build/html/index.html ] || $(MAKE) book

@@ -193,7 +193,15 @@ def full_step(gradient: np.ndarray, hessian: np.ndarray) -> np.ndarray:
 
 @partial(jax.jit, static_argnames="unravel")
 def shaped(unravel: Callable[[jax.Array], Any], flat: ArrayLike) -> Any:
-    """Return the pytree of a flat array, in one request; as ``unravel``."""
+    """Return ``unravel(flat)`` in one request instead of one for each leaf.
+
+    Args:
+        unravel: of ``ravel_pytree``; equal ones are compiled once.
+        flat: the d numbers of the pytree, of shape (d,).
+
+    Returns:
+        The pytree, its leaves of the dtype of ``flat``.
+    """
     return unravel(flat)
 
 

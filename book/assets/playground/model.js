@@ -11,8 +11,6 @@
  * @typedef {{loss: number, accuracy: number}} Scores loss in nats
  */
 const PlaygroundModel = (() => {
-  /** @type {Name[]} */
-  const NAMES = ["w1", "w2", "b"];
   /** The blog's start: `helpers.model.BLOG_PARAMS`. */
   const START = { w1: 0.32724857, w2: -1.1509773, b: 0 };
 
@@ -133,5 +131,5 @@ const PlaygroundModel = (() => {
     return { loss: loss / SIDE ** 2, accuracy: accuracy / SIDE ** 2 };
   }
 
-  return { NAMES, START, freshScores, initialState, lossAndGradient, scores, step };
+  return { START, freshScores, initialState, lossAndGradient, scores, step };
 })();
