@@ -1,5 +1,6 @@
 """The chapters as the checks see them: cells, tags, prose and pictures."""
 
+import os
 import re
 from collections.abc import Iterable
 from functools import cached_property
@@ -45,6 +46,11 @@ TOC = config(name="_toc.yml")
 DOCUMENTS = [TOC["root"]] + [
     chapter["file"] for part in TOC["parts"] for chapter in part["chapters"]
 ]
+
+# Where the book is published, by its own word.
+BASE = config()["html"]["baseurl"]
+# Where the copy is that make check-published looks at, if it is that.
+PUBLISHED = os.environ.get("BOOK_URL")
 
 
 def repository(root: Path = ROOT) -> dict[str, str]:

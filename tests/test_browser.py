@@ -1,41 +1,32 @@
 """The pages as a reader's browser shows them, wide and narrow, light and dark.
 
-They come from a server of our own on this machine; no other host can be
-reached, and asking one is a failure.
+They come from a server of our own on this machine, in a folder of it as on
+GitHub Pages, or from where BOOK_URL says that they are published; no other
+host can be reached, and asking one is a failure.
 """
 
 import contextlib
-import functools
-import threading
 from collections.abc import Iterator
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from manuscript import DOCUMENTS, TAUGHT, colab_url, fail_on
+from manuscript import (
+    DOCUMENTS,
+    PUBLISHED,
+    TAUGHT,
+    colab_url,
+    fail_on,
+    read,
+)
 from playwright.sync_api import Browser, Page, TimeoutError
 
 pytestmark = [pytest.mark.book, pytest.mark.browser]
 
 WIDE, PHONE = 1280, 390
 CHAPTER = f"notebooks/{next(iter(TAUGHT))}"
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_: Any) -> None:
-        pass
-
-
-@pytest.fixture(scope="session")
-def origin(built: Path) -> Iterator[str]:
-    handler = functools.partial(Quiet, directory=str(built))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
 
 
 @pytest.fixture(scope="session")
@@ -302,6 +293,60 @@ def test_menu_opens_on_a_phone(windows, origin):
     assert page.url.endswith(f"{last}.html"), "the menu leads nowhere"
 
 
+# In a folder, where links that are relative would lead astray.
+LOST = "notebooks/no/such/page"
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [WIDE, PHONE])
+def test_missing_page_leads_back(width, theme, windows, origin):
+    page = windows(width, theme)
+    address = f"{origin}/{LOST}"
+    found = visit(page, address)
+    problems = [problem for problem in found if "404" not in problem]
+    if f"status 404: {address}" not in found:
+        problems.append("does not say 404, so that robots would list it")
+    problems += layout_problems(page, width)
+    problems += colour_problems(page, theme)
+    problems += axe_problems(page, contrast=True)
+    for name in sorted(set(page.evaluate(FONTS))):
+        problems.append(f"the font {name} is not one of ours")
+    fail_on(problems)
+    page.locator("article a").first.click()
+    assert page.url == f"{origin}/{DOCUMENTS[0]}.html"
+
+
+def test_missing_page_searches(windows, origin):
+    page = windows(WIDE, "light")
+    page.goto(f"{origin}/{LOST}")
+    page.locator("button[class*=search]").first.press("Enter")
+    page.keyboard.type("sigmoid")
+    page.keyboard.press("Enter")
+    page.locator("#search-results a").first.wait_for()
+    assert page.url.startswith(f"{origin}/search.html")
+
+
+def test_own_address_leads_to_the_first_page(windows, origin):
+    page = windows(WIDE, "light")
+    page.goto(f"{origin}/")
+    page.wait_for_url(f"{origin}/{DOCUMENTS[0]}.html")
+
+
+def test_code_is_copied_as_it_is_written(browser, origin):
+    context = browser.new_context()
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page = context.new_page()
+    page.goto(f"{origin}/{CHAPTER}.html")
+    cell = page.locator("div.cell_input:visible").nth(1)
+    cell.hover()
+    cell.locator("button.copybtn").click()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    context.close()
+    shown = [c for c in read(Path(CHAPTER).name).code if not c.is_setup]
+    assert copied.strip() == shown[1].source.strip()
+
+
+@pytest.mark.skipif(bool(PUBLISHED), reason="asks of the built folder")
 @pytest.mark.parametrize("document", [DOCUMENTS[0], CHAPTER])
 def test_page_works_from_a_folder(document, windows, built):
     page = windows(WIDE, "light")

@@ -13,20 +13,22 @@ from collections.abc import Iterator
 from copy import copy
 from functools import cached_property
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import numpy as np
 import pytest
 from bs4 import BeautifulSoup, Tag
 from manuscript import (
+    BASE,
     DOCUMENTS,
+    PUBLISHED,
     ROOT,
     TAUGHT,
     Chapter,
     colab_url,
-    config,
     fail_on,
     read,
+    repository,
 )
 from PIL import Image, ImageChops
 
@@ -124,17 +126,27 @@ def is_foreign(address: str) -> bool:
 
 # --- Addresses ------------------------------------------------------------
 
+ADDRESSES = ("action", "data", "href", "poster", "src", "xlink:href")
+# The page that is shown at every address that has none.
+LOST = "404.html"
+
 
 def missing(site: Site, path: Path, address: str) -> str:
     """Return why an address in the file at ``path`` leads nowhere, or ''."""
     parts = urlsplit(address)
     if parts.scheme or parts.netloc:
         return ""
-    if parts.path.startswith("/"):
-        return "is absolute: the book may lie in any folder of a host"
-    target = (path.parent / unquote(parts.path)).resolve()
+    prefix = urlsplit(BASE).path
     if not parts.path:
         target = path
+    elif path == site.folder / LOST:
+        if not parts.path.startswith(prefix):
+            return f"does not begin with {prefix}: this page lies anywhere"
+        target = site.folder / unquote(parts.path.removeprefix(prefix))
+    elif parts.path.startswith("/"):
+        return "is absolute: the book may lie in any folder of a host"
+    else:
+        target = (path.parent / unquote(parts.path)).resolve()
     if target.is_dir():
         target /= "index.html"
     if not target.is_file():
@@ -148,7 +160,7 @@ def missing(site: Site, path: Path, address: str) -> str:
 def links_resolve(site: Site) -> Problems:
     for path, page in site.everything.items():
         for tag in page.soup.find_all(True):
-            for attribute in ("href", "src", "xlink:href", "data", "poster"):
+            for attribute in ADDRESSES:
                 address = tag.get(attribute)
                 if address is None:
                     continue
@@ -208,7 +220,6 @@ def colab_buttons(site: Site) -> Problems:
 
 
 def heads_are_complete(site: Site) -> Problems:
-    base = config()["html"]["baseurl"]
     seen: dict[str, Page] = {}
     for page in site.pages:
         head = page.soup.head
@@ -230,9 +241,96 @@ def heads_are_complete(site: Site) -> Problems:
             text = tag.get("content") or tag.get("href") or ""
             if re.search(r"<|>|\bNone\b|\bundefined\b", text):
                 yield f"{page}: {tag} holds markup, or nothing"
-            own = text.startswith(base) and text.removeprefix(base)
+            own = text.startswith(BASE) and text.removeprefix(BASE)
             if own and not (site.folder / own).is_file():
                 yield f"{page}: {text} in the head is no file of the book"
+
+
+def heads_say_what_a_link_shows(site: Site) -> Problems:
+    for document in DOCUMENTS:
+        page = site[document]
+        tags = page.soup.head.select("meta[name], meta[property]")
+        said = [(t.get("name") or t["property"], t["content"]) for t in tags]
+        text = dict(said).get("description", "")
+        if len(text) > 200 or not text.endswith("."):
+            yield f"{page}: {text!r} wants one sentence of 200 characters"
+        wanted = {
+            "description": text,
+            "og:description": text,
+            "og:image": f"{BASE}_static/social-card.png",
+            "og:title": page.soup.head.title.get_text().split(" — ")[0],
+            "og:url": f"{BASE}{document}.html",
+            "twitter:card": "summary_large_image",
+        }
+        for name, value in wanted.items():
+            given = [content for key, content in said if key == name]
+            if given != [value]:
+                yield f"{page}: {name} is {given}, not once {value!r}"
+        canonical = page.soup.head.select("link[rel=canonical]")
+        if [tag["href"] for tag in canonical] != [wanted["og:url"]]:
+            yield f"{page}: {canonical} is not its one address"
+
+
+def own_address_shows_the_first_page(site: Site) -> Problems:
+    index, first = site["index"], site[DOCUMENTS[0]]
+    selector = "title, meta[property], meta[name^='twitter'], [rel=canonical]"
+    for tag in first.soup.head.select(selector):
+        if tag not in index.soup.select(selector):
+            yield f"{index}: lacks {tag} of {first}"
+
+
+def sitemap_lists_the_documents(site: Site) -> Problems:
+    path = site.folder / "sitemap.xml"
+    text = path.read_text("utf-8") if path.is_file() else ""
+    listed = re.findall("<loc>(.*?)</loc>", text)
+    wanted = [f"{BASE}{document}.html" for document in DOCUMENTS]
+    if sorted(listed) != sorted(wanted):
+        yield f"sitemap.xml differs in {set(listed) ^ set(wanted)}"
+
+
+def missing_page_leads_back(site: Site) -> Problems:
+    page = site[LOST.removesuffix(".html")]
+    if page.soup.select("link[rel=canonical]"):
+        yield f"{page}: names an address of its own, and is shown at any"
+    for document in (DOCUMENTS[0], "search"):
+        link = f"{urlsplit(BASE).path}{document}.html"
+        if not page.article.select(f"a[href='{link}']"):
+            yield f"{page}: the article has no link to {link}"
+
+
+def readers_can_answer(site: Site) -> Problems:
+    stamped = repository()
+    edit = f"{stamped['url']}/edit/{stamped['branch']}/"
+    report = f"{stamped['url']}/issues/new?"
+    for page in site.pages:
+        links = [tag["href"] for tag in page.soup.select("a[href]")]
+        edits = [link for link in links if link.startswith(edit)]
+        reports = [link for link in links if link.startswith(report)]
+        document = page.name.removesuffix(".html")
+        if document not in DOCUMENTS:
+            if edits + reports:
+                yield f"{page}: {edits + reports}, but it has no source"
+            continue
+        wanted = [
+            [edit + path.relative_to(ROOT).as_posix()]
+            for path in ROOT.glob(f"{document}.*")
+        ]
+        if edits not in wanted:
+            yield f"{page}: {edits} edit it, want one of {wanted}"
+        title = page.soup.head.title.get_text().split(" — ")[0]
+        if [parse_qs(urlsplit(link).query) for link in reports] != [
+            {"title": [title]}
+        ]:
+            yield f"{page}: {reports} do not report on {title!r} once"
+
+
+def headings_have_links(site: Site) -> Problems:
+    for document in DOCUMENTS:
+        for tag in site[document].article.find_all(re.compile("^h[1-6]$")):
+            link = tag.select_one("a.headerlink")
+            # The title that the theme repeats for paper has none.
+            if link is None and not tag.find_parent(id="jb-print-docs-body"):
+                yield f"{site[document]}: no link at {tag.get_text()!r}"
 
 
 def one_title_and_steps(site: Site) -> Problems:
@@ -374,6 +472,12 @@ RULES = [
     nothing_foreign_is_requested,
     colab_buttons,
     heads_are_complete,
+    heads_say_what_a_link_shows,
+    own_address_shows_the_first_page,
+    sitemap_lists_the_documents,
+    missing_page_leads_back,
+    readers_can_answer,
+    headings_have_links,
     one_title_and_steps,
     pictures_have_alt,
     chapters_show_their_pictures,
@@ -429,6 +533,7 @@ def pictures_are_current(committed: Chapter, executed: Chapter) -> Problems:
                 )
 
 
+@pytest.mark.skipif(bool(PUBLISHED), reason="asks of this machine's build")
 @pytest.mark.parametrize("name", TAUGHT)
 def test_committed_pictures_are_current(name, site):
     locked = re.search(

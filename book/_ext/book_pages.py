@@ -1,23 +1,23 @@
 """What the pages need beyond Sphinx: no script, no other host.
 
 Maths becomes MathML at build time, quotes that open with a bold word become
-cards, and each page says what a shared link to it shows.
+cards, and each page says what it is about.
 """
 
 import re
 from html import escape
 from importlib import import_module
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import yaml
 from docutils import nodes
 from latex2mathml.converter import convert
 from sphinx.application import Sphinx
+from sphinx.config import Config
 from sphinx.util import logging
 
 logger = logging.getLogger(__name__)
-
-# What a page is about that has no sentence of its own to say so.
-PROMISE = "Learn JAX by building one classifier that you can see whole."
 
 # A number that a line must not part from what it counts or names.
 JOINED = (
@@ -133,7 +133,7 @@ def hang_lines(pre: re.Match) -> str:
 
 
 def finish(app: Sphinx, pagename, templatename, context, doctree) -> None:
-    """Say what a shared link to the page shows, and mend its markup."""
+    """Mend the page's markup."""
     if doctree is None:
         return
     body = context["body"]
@@ -147,29 +147,56 @@ def finish(app: Sphinx, pagename, templatename, context, doctree) -> None:
     )
     body = FIGURE.sub(r'<div class="figure-card">\g<0></div>', body)
     context["body"] = PRE.sub(hang_lines, body)
-    paragraphs = (p.astext() for p in doctree.findall(nodes.paragraph))
-    # The first is often a button.
-    text = next((p for p in paragraphs if len(p) > 60), "")
-    sentences = re.match(r".{,240}[.?!](?=\s|$)", " ".join(text.split()))
-    title = app.env.titles[pagename].astext()
-    text = sentences.group() if sentences else f"{title}. {PROMISE}"
-    base = app.config.html_baseurl
-    tags = {
-        "description": text,
-        "twitter:card": "summary_large_image",
-        "og:type": "article",
-        "og:site_name": app.config.html_title,
-        "og:title": title,
-        "og:description": text,
-        "og:url": f"{base}{pagename}.html",
-        "og:image": f"{base}_static/social-card.png",
-        "og:image:alt": "Two clouds of points and the line between them",
-    }
-    for name, value in tags.items():
-        key = "property" if name.startswith("og:") else "name"
-        context["metatags"] += (
-            f'\n<meta {key}="{name}" content="{escape(value, quote=True)}"/>'
-        )
+
+
+def hand_on_address(app: Sphinx, config: Config) -> None:
+    """Give the stamped address to the extensions that ask for it."""
+    config.ogp_site_url = config.html_baseurl
+    config.notfound_urls_prefix = urlsplit(config.html_baseurl).path
+
+
+def describe(app: Sphinx, pagename, templatename, context, doctree) -> None:
+    """Say what the page is about, in the head and to sphinxext.opengraph."""
+    if pagename == app.config.notfound_pagename:
+        # It stands at any address, and has none of its own.
+        context["pageurl"] = None
+        context["content_root"] = app.config.notfound_urls_prefix
+    if doctree is None:
+        return
+    path = Path(app.srcdir, "book", "descriptions.yml")
+    text = yaml.safe_load(path.read_text("utf-8")).get(pagename)
+    if text is None:
+        logger.warning("%s has no description in %s", pagename, path.name)
+        return
+    text = escape(text, quote=True)
+    context["metatags"] += f'\n<meta name="description" content="{text}"/>'
+    context["meta"] = {**(context["meta"] or {}), "og:description": text}
+
+
+# What a head says to those who share, or list, a page.
+SHARED = re.compile(
+    r'<title>.*?</title>|<link rel="canonical"[^>]*>'
+    r'|<meta (?:name|property)="(?:description|og:|twitter:)[^>]*>'
+)
+
+
+def forward(app: Sphinx, exception: Exception | None) -> None:
+    """Make the book's own address, often shared, show its first page's card.
+
+    It only forwards, and nobody who makes a preview follows it.
+    """
+    if exception or app.builder.name != "html":
+        return
+    first = app.builder.get_target_uri(app.config.root_doc)
+    tags = SHARED.findall(Path(app.outdir, first).read_text("utf-8"))
+    lines = [
+        '<!DOCTYPE html>\n<html lang="en">\n<meta charset="utf-8"/>',
+        f'<meta http-equiv="refresh" content="0; url={first}"/>',
+        *tags,
+        f'<a href="{first}">{escape(app.config.html_title)}</a>',
+    ]
+    index = Path(app.outdir, "index.html")
+    index.write_text("\n".join(lines) + "\n</html>\n", "utf-8")
 
 
 def link_chapter(app: Sphinx, what, name, obj, options, lines) -> None:
@@ -200,7 +227,12 @@ def setup(app: Sphinx) -> dict:
     app.connect("autodoc-process-docstring", link_chapter)
     app.connect("doctree-read", mark_cards)
     app.connect("doctree-read", join_numbers)
+    app.connect("config-inited", hand_on_address)
+    # Before sphinxext.opengraph, which takes what it finds.
+    app.connect("html-page-context", describe, priority=450)
     app.connect("html-page-context", finish)
+    # Before sphinx_external_toc, which writes an index where there is none.
+    app.connect("build-finished", forward, priority=450)
     app.connect("autodoc-skip-member", skip_fields)
     app.connect("autodoc-process-signature", hide_flax)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,106 @@
+"""Copy a published book into a folder, so that the page checks can read it.
+
+    python scripts/fetch.py URL FOLDER
+
+It begins with what the sitemap lists and follows all that lies within the
+book. What is not there stays out of the copy, and the checks miss it.
+"""
+
+import html
+import re
+import shutil
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.error import HTTPError, URLError
+from urllib.parse import unquote, urldefrag, urljoin, urlsplit
+from urllib.request import urlopen
+
+ROOT = Path(__file__).resolve().parent.parent
+# Pages that no sitemap lists, and what only scripts ask for.
+UNLISTED = ("", "404.html", "search.html", "searchindex.js", "sitemap.xml")
+ADDRESS = re.compile(r"""(?:\b(?:href|src)=|\burl\()\s*["']?([^"'\s>)]+)""")
+
+
+def baseurl(root=ROOT):
+    """Return the address that _config.yml gives the published book."""
+    config = (root / "_config.yml").read_text("utf-8")
+    return re.search(r"^  baseurl: *(\S+)", config, re.MULTILINE)[1]
+
+
+def get(url):
+    """Return what an address holds, or None if it says that it has nothing."""
+    try:
+        with urlopen(url, timeout=30) as answer:
+            return answer.read()
+    except HTTPError:
+        return None
+
+
+def listed(url, base):
+    """Return what the sitemap lists, as names within the book."""
+    if urlsplit(url).scheme not in ("http", "https"):
+        raise ValueError(f"URL must be a published book's, got {url!r}")
+    sitemap = get(f"{url}sitemap.xml")
+    found = re.findall("<loc>(.*?)</loc>", (sitemap or b"").decode())
+    if not found:
+        raise ValueError(f"{url} is not this book: it has no sitemap.xml")
+    strange = [link for link in found if not link.startswith(base)]
+    if strange:
+        raise ValueError(
+            f"{url} is not this book: its sitemap lists {strange[0]}, and "
+            f"_config.yml says {base}"
+        )
+    return {link.removeprefix(base) for link in found}
+
+
+def within(url, name, text):
+    """Return the names within the book to which a file of it leads."""
+    found = set()
+    for address in ADDRESS.findall(text):
+        link = urldefrag(urljoin(url + name, html.unescape(address)))[0]
+        inside = unquote(urlsplit(link).path.removeprefix(urlsplit(url).path))
+        if link.startswith(url) and ".." not in Path(inside).parts:
+            found.add(inside)
+    return found
+
+
+def copy(url, folder, base):
+    """Copy the book at ``url`` into ``folder``; return how many files."""
+    wanted, seen, count = listed(url, base) | set(UNLISTED), set(), 0
+    shutil.rmtree(folder, ignore_errors=True)
+    with ThreadPoolExecutor(8) as pool:
+        while wanted:
+            names = sorted(wanted)
+            seen |= wanted
+            wanted = set()
+            contents = pool.map(lambda name: get(url + name), names)
+            for name, content in zip(names, contents, strict=True):
+                if content is None:
+                    continue
+                path = folder / name
+                if not name or name.endswith("/"):
+                    path /= "index.html"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content)
+                count += 1
+                if path.suffix in (".html", ".css"):
+                    wanted |= within(url, name, content.decode()) - seen
+    return count
+
+
+def main(arguments):
+    url = arguments[0].rstrip("/") + "/"
+    folder = Path(arguments[1])
+    count = copy(url, folder, baseurl())
+    print(f"Copied {count} files of {url} to {folder}")
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except (ValueError, OSError) as error:
+        reason = getattr(error, "reason", None)
+        if isinstance(error, URLError):
+            error = f"{sys.argv[1]} does not answer: {reason}"
+        sys.exit(f"Not checked: {error}")
