@@ -3,7 +3,8 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup book test notebooks bench record serve lock repository clean
+.PHONY: help setup book test notebooks bench record serve lock repository \
+	check-published clean
 
 # The Python that makes .venv: its own as soon as there is one.
 PYTHON := $(shell [ -e .venv/complete ] && [ -x .venv/bin/python ] \
@@ -29,7 +30,7 @@ endef
 build := rm -rf _build && .venv/bin/jupyter-book build . -W -n --keep-going
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' \
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' \
 		Makefile
 
 setup: # .venv, as every other command needs it
@@ -81,6 +82,11 @@ lock: setup ## renew requirements.txt: the newest release of everything
 
 repository: ## write your address everywhere: make repository URL=…
 	@'$(PYTHON)' scripts/stamp.py "$$URL"
+
+check-published: setup ## check a published copy: make check-published URL=…
+	@.venv/bin/python scripts/fetch.py "$$URL" _build/published
+	@BOOK_URL="$$URL" $(run) pytest tests/test_pages.py \
+		tests/test_browser.py -n 2 -rs
 
 clean: ## remove all that make has made, .venv included
 	@echo 'Removing .venv, _build and caches'

@@ -12,14 +12,17 @@ import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from urllib.error import HTTPError, URLError
-from urllib.parse import unquote, urldefrag, urljoin, urlsplit
+from urllib.error import HTTPError
+from urllib.parse import quote, unquote, urldefrag, urljoin, urlsplit
 from urllib.request import urlopen
 
 ROOT = Path(__file__).resolve().parent.parent
 # Pages that no sitemap lists, and what only scripts ask for.
 UNLISTED = ("", "404.html", "search.html", "searchindex.js", "sitemap.xml")
-ADDRESS = re.compile(r"""(?:\b(?:href|src)=|\burl\()\s*["']?([^"'\s>)]+)""")
+ADDRESS = re.compile(
+    r"""(?:\b(?:href|src)=|\burl\(|@import)\s*["']?([^"'\s>)]+)"""
+    r"""|\bcontent="(https?:[^"]+)"""
+)
 
 
 def baseurl(root=ROOT):
@@ -29,12 +32,16 @@ def baseurl(root=ROOT):
 
 
 def get(url):
-    """Return what an address holds, or None if it says that it has nothing."""
+    """Return what an address holds, or None if nothing is there."""
     try:
         with urlopen(url, timeout=30) as answer:
             return answer.read()
-    except HTTPError:
-        return None
+    except HTTPError as error:
+        # That page may come with the status that it is there for.
+        return error.read() if url.endswith("/404.html") else None
+    except OSError as error:
+        reason = getattr(error, "reason", error)
+        raise OSError(f"{url} does not answer: {reason}") from error
 
 
 def listed(url, base):
@@ -57,8 +64,9 @@ def listed(url, base):
 def within(url, name, text):
     """Return the names within the book to which a file of it leads."""
     found = set()
-    for address in ADDRESS.findall(text):
-        link = urldefrag(urljoin(url + name, html.unescape(address)))[0]
+    for pair in ADDRESS.findall(text):
+        address = html.unescape("".join(pair))
+        link = urldefrag(urljoin(url + name, address))[0]
         inside = unquote(urlsplit(link).path.removeprefix(urlsplit(url).path))
         if link.startswith(url) and ".." not in Path(inside).parts:
             found.add(inside)
@@ -74,7 +82,7 @@ def copy(url, folder, base):
             names = sorted(wanted)
             seen |= wanted
             wanted = set()
-            contents = pool.map(lambda name: get(url + name), names)
+            contents = pool.map(lambda name: get(url + quote(name)), names)
             for name, content in zip(names, contents, strict=True):
                 if content is None:
                     continue
@@ -85,7 +93,9 @@ def copy(url, folder, base):
                 path.write_bytes(content)
                 count += 1
                 if path.suffix in (".html", ".css"):
-                    wanted |= within(url, name, content.decode()) - seen
+                    # Pages name the stamped address, wherever they lie.
+                    text = content.decode().replace(base, url)
+                    wanted |= within(url, name, text) - seen
     return count
 
 
@@ -100,7 +110,4 @@ if __name__ == "__main__":
     try:
         main(sys.argv[1:])
     except (ValueError, OSError) as error:
-        reason = getattr(error, "reason", None)
-        if isinstance(error, URLError):
-            error = f"{sys.argv[1]} does not answer: {reason}"
         sys.exit(f"Not checked: {error}")
