@@ -54,7 +54,7 @@ test: setup ## run every check there is, the book's own build included
 	$(call step,5/6,the built pages,$(run) pytest tests \
 		-m 'book and not browser')
 	$(call step,6/6,the pages in a browser,$(run) pytest tests \
-		-m browser -rs -n 2)
+		-m browser -rs -n 2 --dist loadgroup)
 	@printf '\nAll six steps passed.\n'
 
 notebooks: setup ## execute and normalize the chapters in place

@@ -1,16 +1,20 @@
-"""The playground's numbers are those of the helpers."""
+"""The playground's numbers are those of the helpers, and all can play."""
 
+import re
+import runpy
 from functools import partial
+from urllib.parse import parse_qsl
 
 import jax
 import numpy as np
 import optax
 import pytest
-from manuscript import ROOT
+from manuscript import ROOT, fail_on
+from playwright.sync_api import Browser, Page
 from scipy import special, stats
 
 from helpers.data import TRUE_LINE, Line, line_logit, make_dataset
-from helpers.limits import expected_scores
+from helpers.limits import expected_scores, scores
 from helpers.loss import mean_loss
 from helpers.metrics import accuracy, predict
 from helpers.model import BLOG_PARAMS, LogisticRegression
@@ -160,3 +164,362 @@ def test_scores_are_those_of_python(page, line):
     assert fresh["loss"] == pytest.approx(float(expected.log_loss), rel=0.005)
     assert limit["accuracy"] >= fresh["accuracy"]
     assert limit["loss"] <= fresh["loss"]
+
+
+# --- What the page claims ---------------------------------------------------
+
+SETTINGS = {
+    "key": "1",
+    "points": "1000",
+    "scale": "1",
+    "slope": "-1/3",
+    "rate": "0.3",
+    "optimizer": "sgd",
+    "epoch": "0",
+}
+OPTIMIZERS = {
+    "sgd": optax.sgd,
+    "momentum": partial(optax.sgd, momentum=0.9),
+    "adam": optax.adam,
+}
+GRID = stats.norm.ppf((np.arange(80) + 0.5) / 80)
+X, Y = (part.ravel() for part in np.meshgrid(2 * GRID, GRID))
+
+
+def numbers(address: str) -> list[str]:
+    """Return what the page's tables must show, by the helpers alone."""
+    asked = SETTINGS | dict(parse_qsl(address.split("#")[-1]))
+    factor, epoch = float(asked["scale"]), int(asked["epoch"])
+    over, _, under = asked["slope"].partition("/")
+    w1 = -3.0 * float(over) / float(under or 1)
+    truth = Line(round(w1), 3.0, 0.1).scaled(factor)
+    key = jax.random.key(int(asked["key"]))
+    data = make_dataset(key, int(asked["points"]), truth)
+    params = BLOG_PARAMS
+    if epoch:
+        optimizer = OPTIMIZERS[asked["optimizer"]](float(asked["rate"]))
+        params, _ = fit(loss_fn, params, optimizer, data, epoch)
+    learned = Line(**params["params"])
+    own = scores(line_logit(learned, data.x, data.y), data.label)
+    true_logit = line_logit(truth, X, Y)
+    fresh = expected_scores(line_logit(learned, X, Y), true_logit)
+    limit = expected_scores(true_logit, true_logit)
+    columns = [own, fresh, limit]
+    shown = [f"{100 * float(c.accuracy):.1f} %" for c in columns]
+    shown += [f"{float(c.log_loss):.2f}" for c in columns]
+    shown += [f"{float(w):.2f}" for w in (*learned, *truth)]
+    # Rounded to nothing, a small weight loses its sign.
+    return [re.sub(r"^-(?=0\.00$)", "", text) for text in shown]
+
+
+def plain(text: str) -> str:
+    return text.replace("\u202f", " ").replace("\u2212", "-")
+
+
+TRIALS = re.findall(
+    r"^\d\. (.*)$", (ROOT / "book" / "playground.md").read_text(), re.M
+)
+
+
+@pytest.mark.parametrize("trial", TRIALS, ids=lambda text: text[:40])
+def test_each_number_of_a_trial_is_computed(trial):
+    known = {
+        n for a in re.findall(r'href="#([^"]+)"', trial) for n in numbers(a)
+    }
+    words = re.sub(r"<[^>]+>|\([^)]*\)", "", trial)
+    claimed = re.findall(r"\d+\.\d+(?: %)?", words)
+    assert claimed, "a trial that claims nothing"
+    fail_on(f"{n} is none of {known}" for n in claimed if n not in known)
+
+
+def test_there_are_trials():
+    assert len(TRIALS) == 6
+
+
+# --- The page ---------------------------------------------------------------
+
+
+@pytest.fixture
+def open_page(browser: Browser, origin: str):
+    """Open the playground at a hash; in the end nothing was complained of."""
+    contexts, complaints = [], []
+
+    def open_at(hash: str = "", **context) -> Page:
+        contexts.append(browser.new_context(**context))
+        page = contexts[-1].new_page()
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(f"{origin}/book/playground.html{hash}")
+        return page
+
+    yield open_at
+    for context in contexts:
+        context.close()
+    assert not complaints
+
+
+def shown(page: Page) -> list[str]:
+    return [
+        plain(t) for t in page.locator(".play-scores td").all_inner_texts()
+    ]
+
+
+def said(page: Page) -> str:
+    return plain(page.inner_text("#play-status"))
+
+
+def test_the_scripts_are_small():
+    size = sum(path.stat().st_size for path in SCRIPTS.glob("*.js"))
+    assert size <= 30_000
+
+
+@pytest.mark.parametrize(
+    "hash",
+    [
+        "#epoch=0",
+        "#epoch=100",
+        "#key=4294967295&points=5000&scale=0.5&slope=5/3&rate=1&epoch=30",
+        "#points=20&slope=-2&optimizer=adam&rate=0.1&epoch=200",
+        *re.findall(r'href="(#[^"]+)"', " ".join(TRIALS)),
+    ],
+)
+def test_tables_show_what_python_computes(hash, open_page):
+    assert shown(open_page(hash)) == numbers(hash)
+
+
+def test_the_same_in_python(open_page):
+    page = open_page("#key=9&points=50&scale=5&slope=-1/3&rate=1&epoch=20")
+    names = {
+        "Line": Line,
+        "jax": jax,
+        "optax": optax,
+        "make_dataset": make_dataset,
+        "fit": fit,
+        "loss_fn": loss_fn,
+        "BLOG_PARAMS": BLOG_PARAMS,
+    }
+    *lines, last = page.inner_text("#play-python").splitlines()
+    exec("\n".join([*lines, f"params, _ = {last}"]), names)
+    learned = [f"{float(names['params']['params'][k]):.2f}" for k in NAMES]
+    assert learned == shown(page)[6:9]
+    labels = int(names["dataset"].label.sum())
+    drawn = [
+        page.get_attribute(f"#play-{k}-1", "d") for k in ("right", "wrong")
+    ]
+    assert sum(path.count("M") for path in drawn) == labels
+
+
+def test_lines_are_hidden_until_the_line_is_judged(open_page):
+    page = open_page()
+    secrets = [page.locator(f"#play-{name}") for name in ("truth", "learned")]
+    secrets.append(page.locator(".play-scores tr.secretly"))
+    assert not any(part.is_visible() for part in secrets)
+    assert page.inner_text("#play-slope-value") == "?"
+    # From the left end up by a step of 0.05 each.
+    page.focus("#play-left")
+    for _ in range(24):
+        page.keyboard.press("ArrowRight")
+    page.focus("#play-right")
+    for _ in range(18):
+        page.keyboard.press("ArrowLeft")
+    page.focus("#play-judge")
+    page.keyboard.press("Enter")
+    assert all(part.is_visible() for part in secrets)
+    left, right = 1.2, -0.9
+    mine = Line((left - right) / 14, 1.0, -(left + right) / 2)
+    truth = line_logit(TRUE_LINE, X, Y)
+    expected = expected_scores(line_logit(mine, X, Y), truth).accuracy
+    limit = expected_scores(truth, truth).accuracy
+    data = make_dataset(jax.random.key(1))
+    _, history = fit(loss_fn, BLOG_PARAMS, optax.sgd(0.3), data, 300)
+    params = history.params["params"]
+    run = [Line(*row) for row in zip(*(params[k] for k in NAMES), strict=True)]
+    passed = next(
+        epoch
+        for epoch, line in enumerate(run, start=1)
+        if expected_scores(line_logit(line, X, Y), truth).accuracy > expected
+    )
+    assert plain(page.inner_text("#play-verdict")) == (
+        f"Your line is right on {100 * float(expected):.1f} % of fresh "
+        f"points. No rule exceeds {100 * float(limit):.1f} %. Gradient "
+        f"descent passes you in epoch {passed}."
+    )
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_handle_can_be_dragged(width, open_page):
+    page = open_page(viewport={"width": width, "height": 800})
+    box = page.locator("#play-plane").bounding_box()
+    unit = box["width"] / 14
+    x, y = box["x"] + 2 * unit, box["y"] + 3.5 * unit
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x, y - 2 * unit, steps=4)
+    page.mouse.up()
+    page.mouse.move(x, y + unit)  # no longer held
+    # The right end stays, so the left one rises by 2 * 14 / 12.
+    assert page.input_value("#play-right") == "0"
+    assert float(page.input_value("#play-left")) == pytest.approx(
+        2.35, abs=0.06
+    )
+
+
+def test_a_challenge_goes_from_hand_to_hand(open_page):
+    page = open_page(permissions=["clipboard-read", "clipboard-write"])
+    page.locator("#play-left").fill("1.5")
+    page.locator("#play-right").fill("-1")
+    page.click("#play-challenge")
+    page.wait_for_function(
+        "document.getElementById('play-status').textContent.startsWith('Copied')"
+    )
+    link = page.evaluate("navigator.clipboard.readText()")
+    assert link.endswith("#line=1.5,-1")
+    other = open_page(f"#{link.split('#')[1]}")
+    assert "challenge" in other.inner_text("#play-verdict")
+    assert not other.locator("#play-rival").is_visible()
+    other.click("#play-judge")
+    assert other.locator("#play-rival").is_visible()
+    page.click("#play-judge")
+    mine = re.search(r"right on [\d.]+", page.inner_text("#play-verdict"))[0]
+    assert f"challenger's is {mine}" in other.inner_text("#play-verdict")
+
+
+def test_the_address_remembers(open_page):
+    page = open_page("#points=200&epoch=3")
+    page.focus("#play-rate")
+    page.keyboard.press("ArrowRight")
+    assert page.url.endswith("#points=200&rate=1")
+    page.click("#play-step")
+    assert page.url.endswith("#points=200&rate=1&epoch=1")
+    page.reload()
+    assert page.inner_text("#play-epoch") == "epoch 1"
+    assert page.inner_text("#play-points-value") == "200"
+    page.click("text=Ten points.")
+    assert page.inner_text("#play-epoch") == "epoch 100"
+    page.go_back()
+    page.wait_for_function(
+        "document.getElementById('play-epoch').textContent === 'epoch 1'"
+    )
+
+
+def test_what_a_link_cannot_ask_is_named(open_page):
+    page = open_page(
+        "#key=-1&points=7&scale=0&slope=1&rate=a&optimizer=x&epoch=1e9&line=9"
+    )
+    bad = "key=-1, points=7, scale=0, rate=a, optimizer=x, line=9, epoch=1e9"
+    assert bad in said(page)
+    assert shown(page) == numbers("#slope=1")
+    page.fill("#play-key", "4294967296")
+    page.keyboard.press("Enter")
+    assert "whole number from 0 to 4294967295" in said(page)
+    assert page.input_value("#play-key") == "1"
+
+
+def test_a_heading_is_no_setting(open_page):
+    page = open_page("#epoch=5")
+    page.evaluate("location.hash = 'try-this'")
+    page.wait_for_timeout(100)
+    assert page.inner_text("#play-epoch") == "epoch 5"
+
+
+def test_play_speaks_now_and_then(open_page):
+    page = open_page()
+    page.evaluate(
+        """() => {
+            window.heard = [];
+            new MutationObserver(() => heard.push(Date.now())).observe(
+                document.getElementById("play-status"), {childList: true});
+        }"""
+    )
+    page.focus("#play-play")
+    page.keyboard.press("Space")
+    assert page.inner_text("#play-play") == "Pause"
+    page.wait_for_timeout(4500)
+    page.keyboard.press("Space")
+    heard = page.evaluate("heard")
+    # At the start, after three seconds, at the pause.
+    assert len(heard) == 3
+    # The first is heard once all is drawn, so a little late.
+    assert heard[1] - heard[0] >= 2900
+    epoch = int(page.inner_text("#play-epoch").split()[1])
+    assert 30 <= epoch <= 95
+    assert said(page).startswith(f"Epoch {epoch}: right on ")
+    assert page.url.endswith(f"#epoch={epoch}")
+    page.wait_for_timeout(200)
+    assert page.inner_text("#play-epoch") == f"epoch {epoch}"
+    page.click("#play-reset")
+    assert said(page).startswith("Epoch 0: ")
+
+
+def test_less_motion_means_ten_epochs_a_second(open_page):
+    page = open_page(reduced_motion="reduce")
+    page.click("#play-play")
+    page.wait_for_timeout(2500)
+    page.click("#play-play")
+    assert page.inner_text("#play-epoch") == "epoch 20"
+
+
+def test_play_ends_at_the_last_epoch(open_page):
+    page = open_page("#epoch=298&points=10")
+    page.click("#play-play")
+    page.wait_for_function(
+        "document.getElementById('play-play').textContent === 'Play'"
+    )
+    assert page.inner_text("#play-epoch") == "epoch 300"
+
+
+FOCUS = """() => {
+    const focus = document.activeElement;
+    return focus.closest(".playground") ? focus.id || "link" : "beyond";
+}"""
+
+
+def test_no_trap_and_nothing_unreachable(open_page):
+    page = open_page("#epoch=1")
+    page.focus("#play-left")
+    stops = ["play-left"]
+    while stops[-1] != "beyond" and len(stops) < 40:
+        page.keyboard.press("Tab")
+        stops.append(page.evaluate(FOCUS))
+    assert stops[-1] == "beyond"
+    wanted = page.locator(
+        ".playground :is(button, input, select)"
+    ).evaluate_all("all => all.map((part) => part.id)")
+    assert set(wanted) <= set(stops)
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_nothing_jumps(width, open_page):
+    page = open_page(viewport={"width": width, "height": 900})
+    places = (
+        "() => [...document.querySelectorAll('.playground > *, #try-this')]"
+    )
+    places += ".map((part) => part.getBoundingClientRect().top + scrollY)"
+    before = page.evaluate(places)
+    page.click("#play-judge")
+    assert page.evaluate(places) == before
+    page.click("#play-play")
+    page.wait_for_timeout(500)
+    page.click("#play-play")
+    assert page.evaluate(places) == before
+
+
+def test_the_plane_stays_in_view_on_a_phone(open_page):
+    page = open_page("#epoch=1", viewport={"width": 390, "height": 800})
+    page.focus("#play-optimizer")
+    page.locator("#play-optimizer").scroll_into_view_if_needed()
+    box = page.locator("#play-plane").bounding_box()
+    dial = page.locator("#play-optimizer").bounding_box()
+    assert box["y"] >= 0
+    assert box["y"] + box["height"] <= dial["y"]
+
+
+def test_without_scripts_there_is_a_still(open_page):
+    page = open_page(java_script_enabled=False)
+    assert page.locator(".playground-still img").is_visible()
+    assert not page.locator(".playground").is_visible()
+
+
+def test_the_still_is_current(browser, origin):
+    script = runpy.run_path(str(ROOT / "scripts" / "still.py"))
+    drawn = script["picture"](browser, f"{origin}/book/playground.html")
+    assert drawn == script["STILL"].read_text("utf-8"), "run scripts/still.py"

@@ -3,8 +3,6 @@
 /**
  * The model of chapters 2 to 4, its training, and what no rule can beat.
  *
- * @typedef {import("./data.js").Line} Line
- * @typedef {import("./data.js").Dataset} Dataset
  * @typedef {"w1" | "w2" | "b"} Name
  * @typedef {{step: number, first: Line, second: Line}} State
  * @typedef {"sgd" | "momentum" | "adam"} Optimizer

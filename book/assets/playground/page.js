@@ -1,0 +1,491 @@
+"use strict";
+/* global PlaygroundData, PlaygroundModel */
+/**
+ * The page: dials, plane, curves, table. What it shows follows from `dials`,
+ * `epoch`, `ends` and `revealed` alone; `draw` shows it.
+ */
+(() => {
+  const { freshScores, initialState, scores, step, START } = PlaygroundModel;
+  const LAST = 300;
+  const READY = "Press Play: a hundred epochs take five seconds.";
+  const thirds = Array.from({ length: 13 }, (_, i) =>
+    i % 3 ? `${i - 6}/3` : `${(i - 6) / 3}`,
+  );
+  const CHOICES = {
+    scale: ["0.1", "0.2", "0.5", "1", "2", "5", "10"],
+    slope: thirds,
+    points: ["10", "20", "50", "100", "200", "500", "1000", "2000", "5000"],
+    rate: ["0.003", "0.01", "0.03", "0.1", "0.3", "1", "3", "10", "30", "100"],
+    optimizer: ["sgd", "momentum", "adam"],
+  };
+  const OPTAX = {
+    sgd: (rate) => `optax.sgd(${rate})`,
+    momentum: (rate) => `optax.sgd(${rate}, momentum=0.9)`,
+    adam: (rate) => `optax.adam(${rate})`,
+  };
+  const DEFAULTS = {
+    key: "1",
+    points: "1000",
+    scale: "1",
+    slope: "-1/3",
+    rate: "0.3",
+    optimizer: "sgd",
+  };
+  // The plane: x from -7 to 7, y from -3.5 to 3.5, 50 pixels to one of each.
+  const RIGHT = 7;
+  const TOP = 3.5;
+  const HANDLE = 5;
+  const across = (x) => 50 * (RIGHT + x);
+  const down = (y) => 50 * (TOP - y);
+  const pixel = (value) => String(Math.round(10 * value) / 10);
+
+  const $ = (id) => /** @type {any} */ (document.getElementById(`play-${id}`));
+  const show = (value, digits = 2) =>
+    value.toFixed(digits).replace(/^-(?=0\.?0*$)/, "").replace("-", "\u2212");
+  const percent = (share) => `${show(100 * share, 1)}\u202f%`;
+
+  /** @type {Record<string, any>} */
+  let dials = { ...DEFAULTS };
+  let truth, dataset, limit, run;
+  let epoch = 0;
+  let ends = [0, 0]; // where your line stands at x = -7 and at x = 7
+  /** @type {number[] | null} the ends of the line that a link brought */
+  let rival = null;
+  let revealed = false;
+  let timer = 0;
+  let spoken = 0;
+
+  /** Your line as a rule: label 1 above it. */
+  const rule = (/** @type {number[]} */ [left, right]) => ({
+    w1: (left - right) / (2 * RIGHT),
+    w2: 1,
+    b: -(left + right) / 2,
+  });
+
+  // ---- From the dials to the numbers ----
+
+  function restart() {
+    const factor = Number(dials.scale);
+    const w1 = 6 - thirds.indexOf(dials.slope);
+    truth = { w1: factor * w1, w2: factor * 3, b: factor * 0.1 };
+    dataset = PlaygroundData.makeDataset(
+      Number(dials.key),
+      Number(dials.points),
+      truth,
+    );
+    limit = freshScores(truth, truth);
+    run = [measure(START, initialState())];
+    epoch = 0;
+  }
+
+  function measure(params, state) {
+    const own = scores(params, dataset);
+    return { params, state, own, fresh: freshScores(params, truth) };
+  }
+
+  /** Train up to this epoch, or return what is known of it. */
+  function reach(wanted) {
+    while (run.length <= wanted) {
+      const { params, state } = run[run.length - 1];
+      const rate = Number(dials.rate);
+      const next = step(dials.optimizer, rate, params, state, dataset);
+      run.push(measure(next.params, next.state));
+    }
+    return run[wanted];
+  }
+
+  /** The first epoch that does better than this accuracy, or -1. */
+  function overtaken(accuracy) {
+    for (let k = 0; k <= LAST; k++)
+      if (reach(k).fresh.accuracy > accuracy) return k;
+    return -1;
+  }
+
+  // ---- The address ----
+
+  function address(more) {
+    const changed = Object.entries({ ...dials, ...more }).filter(
+      ([name, value]) => value !== DEFAULTS[name],
+    );
+    const hash = changed.map(([name, value]) => `${name}=${value}`).join("&");
+    return `${location.href.split("#")[0]}#${hash || "epoch=0"}`;
+  }
+
+  /** Set everything as the address says; say what in it is unusable. */
+  function read() {
+    const hash = location.hash.slice(1);
+    if (!hash.includes("=") && hash) return; // a heading's
+    const asked = Object.fromEntries(new URLSearchParams(hash));
+    const refused = [];
+    pause();
+    [dials, ends, rival] = [{ ...DEFAULTS }, [0, 0], null];
+    for (const name of Object.keys(DEFAULTS)) {
+      const value = asked[name];
+      if (value === undefined) continue;
+      const known =
+        name === "key" ? isKey(value) : CHOICES[name].includes(value);
+      if (known) dials[name] = value;
+      else refused.push(`${name}=${value}`);
+    }
+    restart();
+    if (asked.line !== undefined) {
+      const given = asked.line.split(",").map(Number);
+      if (given.length === 2 && given.every((end) => Math.abs(end) <= TOP))
+        rival = given;
+      else refused.push(`line=${asked.line}`);
+    }
+    const wanted = Number(asked.epoch ?? 0);
+    const known = Number.isInteger(wanted) && wanted >= 0 && wanted <= LAST;
+    if (known) reach((epoch = wanted));
+    else refused.push(`epoch=${asked.epoch}`);
+    revealed = hash !== "" && rival === null;
+    draw();
+    if (refused.length)
+      say(`The link asks for ${refused.join(", ")}: no such setting here.`);
+    else if (rival) say("");
+    else if (hash) report();
+  }
+
+  const isKey = (text) => /^\d{1,10}$/.test(text) && Number(text) < 2 ** 32;
+
+  async function copy(link, what) {
+    try {
+      await navigator.clipboard.writeText(link);
+      say(`Copied the link to ${what}.`);
+    } catch {
+      // A page from a folder has no clipboard.
+      say(`Copy this link to ${what}: ${link}`);
+    }
+  }
+
+  // ---- What is said ----
+
+  function say(text) {
+    $("status").textContent = text || READY;
+    spoken = Date.now();
+  }
+
+  function report() {
+    const { own, fresh } = run[epoch];
+    say(
+      `Epoch ${epoch}: right on ${percent(own.accuracy)} of these points, on ` +
+        `${percent(fresh.accuracy)} of fresh ones; loss ${show(own.loss)} and ${show(fresh.loss)}.`,
+    );
+  }
+
+  function verdict() {
+    const theirs = rival && freshScores(rule(rival), truth).accuracy;
+    if (!revealed)
+      return rival
+        ? "A challenge: somebody drew a line here and sent you the link. Draw yours, then see whose is better."
+        : "Above your line you say 1, triangle; below it 0, circle. Where would you draw it?";
+    const { accuracy } = freshScores(rule(ends), truth);
+    const passed = overtaken(accuracy);
+    return [
+      `Your line is right on ${percent(accuracy)} of fresh points.`,
+      rival && `The challenger's is right on ${percent(theirs)}.`,
+      `No rule exceeds ${percent(limit.accuracy)}.`,
+      passed < 0
+        ? `Gradient descent does not pass you within ${LAST} epochs.`
+        : `Gradient descent passes you in epoch ${passed}.`,
+    ]
+      .filter(Boolean)
+      .join(" ");
+  }
+
+  // ---- What is drawn ----
+
+  /** Both places where a line meets the plane's edge, or null. */
+  function cut({ w1, w2, b }, inset = 0) {
+    const size = w1 * w1 + w2 * w2;
+    const [x, y] = [(-b * w1) / size, (-b * w2) / size];
+    const sign = w2 < 0 ? -1 : 1;
+    let [from, to] = [-Infinity, Infinity];
+    for (const [place, along, edge] of [
+      [x, sign * w2, RIGHT - inset],
+      [y, -sign * w1, TOP - inset],
+    ]) {
+      const sides = [(-edge - place) / along, (edge - place) / along];
+      from = Math.max(from, Math.min(...sides));
+      to = Math.min(to, Math.max(...sides));
+    }
+    if (!(from < to)) return null;
+    return [from, to].map((t) => [x + t * sign * w2, y - t * sign * w1]);
+  }
+
+  function drawLine(name, line, end, dy = -9) {
+    const [path, text] = [$(name), $(`${name}-name`)];
+    const places = line && cut(line);
+    for (const part of [path, text])
+      part.style.visibility = places ? "visible" : "hidden";
+    if (!places) return;
+    const at = ([x, y]) => `${pixel(across(x))} ${pixel(down(y))}`;
+    path.setAttribute("d", `M${places.map(at).join("L")}`);
+    const named = (cut(line, 0.35) ?? places)[end];
+    text.setAttribute("x", pixel(across(named[0])));
+    const y = Math.max(26, Math.min(down(named[1]) + dy, 340));
+    text.setAttribute("y", pixel(y));
+    text.setAttribute("text-anchor", named[0] < 0 ? "start" : "end");
+  }
+
+  function drawPoints(line) {
+    const paths = ["", "", "", ""];
+    const { x, y, label } = dataset;
+    for (let i = 0; i < x.length; i++) {
+      const says = Number(line.w1 * x[i] + line.w2 * y[i] + line.b > 0);
+      const wrong = revealed && says !== label[i] ? 1 : 0;
+      const at = `M${pixel(across(x[i]))} ${pixel(down(y[i]))}`;
+      paths[2 * label[i] + wrong] += at + (label[i] ? "m0-4l4 7h-8z" : "h0");
+    }
+    ["right-0", "wrong-0", "right-1", "wrong-1"].forEach((name, i) =>
+      $(name).setAttribute("d", paths[i]),
+    );
+    $("plane").classList.toggle("revealed", revealed);
+    $("plane").classList.toggle("few", x.length <= 200);
+  }
+
+  /** The colours run along the weights, from logit -4 to logit 4. */
+  function drawShade({ w1, w2, b }) {
+    const size = w1 * w1 + w2 * w2 || 1e-9;
+    [-4, 4].forEach((logit, i) => {
+      const t = (logit - b) / size;
+      $("shade").setAttribute(`x${i + 1}`, pixel(across(t * w1)));
+      $("shade").setAttribute(`y${i + 1}`, pixel(down(t * w2)));
+    });
+  }
+
+  function drawCurves() {
+    const known = run.slice(0, epoch + 1);
+    const horizon = epoch <= 100 ? 100 : LAST;
+    const worst = Math.max(...known.flatMap((k) => [k.own.loss, k.fresh.loss]));
+    const top = [1.2, 2, 4, 12, 40].find((edge) => worst <= edge) ?? 40;
+    const height = (loss) => 185 - 170 * Math.min(loss / top, 1);
+    const width = (k) => 40 + (650 * k) / horizon;
+    for (const kind of ["own", "fresh"]) {
+      const at = known.map(
+        (k, i) => `${pixel(width(i))} ${pixel(height(k[kind].loss))}`,
+      );
+      $(`${kind}-curve`).setAttribute("d", `M${at.join("L")}`);
+      $(`${kind}-dot`).setAttribute("d", `M${at[at.length - 1]}h0`);
+    }
+    const level = pixel(height(limit.loss));
+    $("limit-curve").setAttribute("d", `M40 ${level}H690`);
+    $("top").textContent = top;
+    $("horizon").textContent = horizon;
+  }
+
+  function drawTable() {
+    const { params, own, fresh } = run[epoch];
+    $("epoch").textContent = `epoch ${epoch}`;
+    [own, fresh, limit].forEach((column, i) => {
+      $(`accuracy-${i}`).textContent = percent(column.accuracy);
+      $(`loss-${i}`).textContent = show(column.loss);
+    });
+    for (const name of ["w1", "w2", "b"]) {
+      $(`learned-${name}`).textContent = show(params[name]);
+      $(`true-${name}`).textContent = show(truth[name]);
+    }
+  }
+
+  function drawDials() {
+    for (const [name, choices] of Object.entries(CHOICES)) {
+      const at = choices.indexOf(dials[name]);
+      const secret = name === "slope" && !revealed;
+      const text = secret ? "?" : dials[name].replace("-", "\u2212");
+      $(name).disabled = secret;
+      $(name).value = name === "optimizer" ? dials[name] : secret ? 6 : at;
+      if (name === "optimizer") continue;
+      $(name).setAttribute("aria-valuetext", text);
+      $(`${name}-value`).textContent = text;
+    }
+    $("key").value = dials.key;
+    ["left", "right"].forEach((side, i) => {
+      $(side).value = ends[i];
+      $(`${side}-value`).textContent = show(ends[i], 1);
+      const at = i ? HANDLE : -HANDLE;
+      const y = ends[0] + ((ends[1] - ends[0]) * (at + RIGHT)) / (2 * RIGHT);
+      $(`${side}-handle`).setAttribute("cx", across(at));
+      $(`${side}-handle`).setAttribute("cy", pixel(down(y)));
+    });
+    const w1 = 6 - thirds.indexOf(dials.slope);
+    $("python").textContent = [
+      `line = Line(w1=${w1}.0, w2=3.0, b=0.1).scaled(${dials.scale})`,
+      `key = jax.random.key(${dials.key})`,
+      `dataset = make_dataset(key, n=${dials.points}, line=line)`,
+      `optimizer = ${OPTAX[dials.optimizer](dials.rate)}`,
+      epoch
+        ? `fit(loss_fn, BLOG_PARAMS, optimizer, dataset, epochs=${epoch})`
+        : "# no epoch yet: the params are BLOG_PARAMS",
+    ].join("\n");
+  }
+
+  function describe() {
+    const word = (name, line) => {
+      const places = cut(line);
+      if (!places) return `${name} lies outside.`;
+      const [from, to] = places.map(([x, y]) => `(${show(x, 1)}, ${show(y, 1)})`);
+      return `${name} runs from ${from} to ${to}.`;
+    };
+    $("text").textContent = [
+      `${dials.points} points, label 0 as circles, label 1 as triangles.`,
+      word("Your line", rule(ends)),
+      ...(revealed
+        ? [
+            word("The true line", truth),
+            word("The learned line", run[epoch].params),
+          ]
+        : ["The true line and the learned line are hidden."]),
+    ].join(" ");
+  }
+
+  function draw() {
+    const { params } = run[epoch];
+    const yours = rule(ends);
+    $("app").classList.toggle("secret", !revealed);
+    drawPoints(params);
+    drawShade(params);
+    drawLine("truth", revealed && truth, 1);
+    drawLine("learned", revealed && params, 0, params.w2 < 0 ? 20 : -9);
+    drawLine("rival", revealed && rival && rule(rival), 1, 20);
+    drawLine("yours", yours, 0, 22);
+    drawCurves();
+    drawTable();
+    drawDials();
+    describe();
+    // Set anew only if it changed, since it is read aloud.
+    const text = verdict();
+    if ($("verdict").textContent !== text) $("verdict").textContent = text;
+    $("judge").textContent = revealed ? "Draw on new points" : "Judge my line";
+  }
+
+  // ---- What happens ----
+
+  function remember() {
+    history.replaceState(null, "", address(epoch ? { epoch } : {}));
+  }
+
+  function advance(by) {
+    epoch = Math.min(epoch + by, LAST);
+    reach(epoch);
+    draw();
+    if (epoch === LAST) return pause();
+    if (Date.now() - spoken > 3000) report();
+  }
+
+  function play() {
+    revealed = true;
+    if (epoch === LAST) restart();
+    const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    timer = window.setInterval(() => advance(calm ? 10 : 1), calm ? 1000 : 50);
+    $("play").textContent = "Pause";
+    say(`Training from epoch ${epoch}.`);
+    draw();
+  }
+
+  function pause() {
+    if (!timer) return;
+    window.clearInterval(timer);
+    timer = 0;
+    $("play").textContent = "Play";
+    report();
+    remember();
+  }
+
+  /** A dial moved: the run begins anew, and goes on if it was playing. */
+  function turn(name, value) {
+    dials[name] = value;
+    restart();
+    draw();
+    if (!timer) report();
+  }
+
+  const newKey = () => String(Math.floor(Math.random() * 10000));
+
+  const ACTIONS = {
+    play: () => (timer ? pause() : play()),
+    step() {
+      pause();
+      revealed = true;
+      advance(1);
+      report();
+      remember();
+    },
+    reset() {
+      pause();
+      restart();
+      draw();
+      report();
+      remember();
+    },
+    fresh() {
+      turn("key", newKey());
+      remember();
+    },
+    link: () => copy(address({ epoch }), "this setting"),
+    judge() {
+      pause();
+      if (revealed) {
+        const slope = thirds[Math.floor(Math.random() * thirds.length)];
+        dials = { ...dials, key: newKey(), slope };
+        [ends, rival, revealed] = [[0, 0], null, false];
+        restart();
+        say("New points, from another line.");
+        history.replaceState(null, "", address({}));
+      } else revealed = true;
+      draw();
+    },
+    challenge: () =>
+      copy(address({ line: ends.join(",") }), "your line, as a challenge"),
+  };
+
+  function moveEnd(index, value) {
+    ends[index] = Math.max(-TOP, Math.min(TOP, Math.round(20 * value) / 20));
+    draw();
+  }
+
+  /** Drag a handle: the other end of the line stays. */
+  function drag(side, index) {
+    const handle = $(`${side}-handle`);
+    handle.addEventListener("pointerdown", (event) => {
+      handle.setPointerCapture(event.pointerId);
+      event.preventDefault();
+    });
+    handle.addEventListener("pointermove", (event) => {
+      if (!handle.hasPointerCapture(event.pointerId)) return;
+      const box = $("plane").getBoundingClientRect();
+      const y = TOP - (2 * TOP * (event.clientY - box.top)) / box.height;
+      const other = ends[1 - index];
+      moveEnd(index, other + ((y - other) * 2 * RIGHT) / (RIGHT + HANDLE));
+    });
+  }
+
+  function start() {
+    for (const [name, choices] of Object.entries(CHOICES))
+      $(name).addEventListener("input", ({ target }) =>
+        turn(name, name === "optimizer" ? target.value : choices[target.value]),
+      );
+    $("key").addEventListener("change", ({ target }) => {
+      if (isKey(target.value)) return turn("key", String(Number(target.value)));
+      say(`A key is a whole number from 0 to ${2 ** 32 - 1}.`);
+      target.value = dials.key;
+    });
+    for (const [name, act] of Object.entries(ACTIONS))
+      $(name).addEventListener("click", act);
+    ["left", "right"].forEach((side, index) => {
+      $(side).addEventListener("input", ({ target }) =>
+        moveEnd(index, Number(target.value)),
+      );
+      drag(side, index);
+    });
+    // Once a dial is let go: browsers refuse too many addresses a second.
+    $("app").addEventListener("change", remember);
+    window.addEventListener("hashchange", read);
+    read();
+    if (!run) {
+      restart();
+      draw();
+    }
+  }
+
+  start();
+})();
