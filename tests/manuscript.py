@@ -30,8 +30,9 @@ TAUGHT = {
     "11_nnx": ["nnx_model"],
 }
 
-# Helpers that run chapters or draw for them, and are taught in none.
-UNTAUGHT = {"launch", "plotting", "worker"}
+# Helpers that draw for the chapters or run them, and are taught in none.
+DRAWING = {"plotting", "scrubber"}
+UNTAUGHT = {"launch", "worker"} | DRAWING
 
 MARKDOWN = MarkdownIt("commonmark").enable("table").use(dollarmath_plugin)
 
@@ -110,6 +111,12 @@ class Cell:
         data = (output.get("data", {}) for output in self.outputs)
         return [d["image/png"] for d in data if "image/png" in d]
 
+    @property
+    def drawings(self) -> list[str]:
+        """The HTML of the outputs that hold an SVG."""
+        data = (output.get("data", {}) for output in self.outputs)
+        return [h for d in data if "<svg" in (h := d.get("text/html", ""))]
+
     @cached_property
     def tokens(self) -> list[Any]:
         """The blocks of a markdown cell, each followed by what is in it."""
@@ -169,13 +176,17 @@ def read(name: str, root: Path = ROOT) -> Chapter:
     return Chapter(root / "notebooks" / f"{name}.ipynb")
 
 
+CODE_IN_HTML = re.compile(r"<(script|style)\b.*?</\1>", re.DOTALL)
+
+
 def printed(cell: Cell) -> str:
-    """Return what a code cell shows, as text, HTML tags left out."""
+    """Return what a code cell shows, as text, without HTML's tags and code."""
     parts = []
     for output in cell.outputs:
         data = output.get("data", {})
         parts += [output.get("text", ""), data.get("text/plain", "")]
-        parts += [re.sub(r"<[^>]*>", " ", data.get("text/html", ""))]
+        html = CODE_IN_HTML.sub(" ", data.get("text/html", ""))
+        parts += [re.sub(r"<[^>]*>", " ", html)]
         parts += [output.get("evalue", ""), *output.get("traceback", [])]
     return re.sub(r"\x1b\[[\d;]*m", "", "\n".join(parts))
 

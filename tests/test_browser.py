@@ -6,11 +6,14 @@ host can be reached, and asking one is a failure.
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from html import escape
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import jax
+import optax
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from manuscript import (
@@ -21,7 +24,13 @@ from manuscript import (
     fail_on,
     read,
 )
-from playwright.sync_api import Browser, Page, TimeoutError
+from playwright.sync_api import Browser, Locator, Page, TimeoutError
+
+from helpers.data import make_dataset
+from helpers.loss import mean_loss
+from helpers.metrics import accuracy, predict
+from helpers.model import BLOG_PARAMS, LogisticRegression
+from helpers.training import fit
 
 pytestmark = [pytest.mark.book, pytest.mark.browser]
 
@@ -361,3 +370,152 @@ def test_page_works_from_a_folder(document, windows, built):
     page = windows(WIDE, "light")
     problems = visit(page, (built / f"{document}.html").as_uri())
     fail_on([*problems, *layout_problems(page, WIDE)])
+
+
+# --- The scrubber of chapter 4 --------------------------------------------
+
+SCRUBBED = "notebooks/04_training"
+
+# What a reader sees of the run, and what a screen reader says of the slider.
+SEEN = """figure => {
+  const get = (s, name) => figure.querySelector(s).getAttribute(name);
+  const count = s => (get(s, "d").match(/M/g) || []).length;
+  return {
+    title: figure.querySelector("output b").textContent,
+    weights: figure.querySelector("output span").textContent,
+    said: get("input", "aria-valuetext"),
+    line: get(".learned", "transform"),
+    dot: [+get("circle", "cx"), +get("circle", "cy")],
+    wrong: [".label-0.wrong", ".label-1.wrong"].map(count),
+    right: [".label-0.right", ".label-1.right"].map(count),
+  };
+}"""
+
+
+@pytest.fixture(scope="session")
+def told() -> Callable[[int], dict[str, Any]]:
+    """Return what the helpers say of an epoch of chapter 4's run."""
+    dataset = make_dataset(jax.random.key(1))
+    model = LogisticRegression()
+    loss_fn = functools.partial(mean_loss, model.apply)
+    _, history = fit(loss_fn, BLOG_PARAMS, optax.sgd(0.3), dataset, 100)
+    after = [
+        jax.tree.map(lambda p, k=k: p[k], history.params) for k in range(100)
+    ]
+    run = [BLOG_PARAMS, *after]
+
+    def tell(epoch: int) -> dict[str, Any]:
+        params = run[epoch]["params"]
+        guess = predict(model.apply(run[epoch], dataset.x, dataset.y))
+        right = accuracy(dataset.label, guess)
+        wrong = [
+            int(((guess != dataset.label) & (dataset.label == kind)).sum())
+            for kind in (0, 1)
+        ]
+        weights = ", ".join(
+            f"{name} {params[name]:.3f}" for name in ("w1", "w2", "b")
+        )
+        title = (
+            f"epoch {epoch}: loss {loss_fn(run[epoch], dataset):.3f}, "
+            f"{100 * right:.1f}\u202f% right"
+        )
+        return {
+            "title": title,
+            "said": title,
+            "weights": weights.replace("-", "−"),
+            "wrong": wrong,
+        }
+
+    return tell
+
+
+def scrubber_problems(
+    figure: Locator, told: Callable[[int], dict[str, Any]]
+) -> Iterator[str]:
+    """Move through the run by the keyboard; yield what is not as told."""
+    slider = figure.get_by_role("slider", name="epoch")
+    first = figure.evaluate(SEEN)
+    lines, dots = [first["line"]], [first["dot"]]
+    keys = [
+        (20, []),
+        (0, ["Home"]),
+        (1, ["ArrowRight"]),
+        (37, ["ArrowRight"] * 36),
+        (45, ["ArrowUp"] * 8),
+        (46, ["ArrowRight"]),
+        (45, ["ArrowLeft"]),
+        (100, ["End"]),
+        (20, ["ArrowLeft"] * 80),
+    ]
+    for epoch, presses in keys:
+        for key in presses:
+            slider.press(key)
+        seen = figure.evaluate(SEEN)
+        for what, wanted in told(epoch).items():
+            if seen[what] != wanted:
+                yield f"epoch {epoch}: {what} {seen[what]!r}, not {wanted!r}"
+        if sum(seen["wrong"] + seen["right"]) != 1000:
+            yield f"epoch {epoch}: not 1,000 points, but {seen}"
+        lines.append(seen["line"])
+        dots.append(seen["dot"])
+    if len(set(lines)) != 7:
+        yield f"the line does not move epoch by epoch: {lines}"
+    if [across for across, _ in dots[2:5]] != [0, 8.4, 310.8]:
+        yield f"the dot is not at its epoch: {dots}"
+    if not dots[0][1] == dots[1][1] == dots[-1][1] > dots[2][1]:
+        yield f"the dot is not at its loss: {dots}"
+    if first != figure.evaluate(SEEN):
+        yield "back at the first epoch, the picture is not as at first"
+    box = slider.bounding_box()
+    if box["height"] < 44:
+        yield f"a finger misses a slider of {box['height']} px"
+    if slider.evaluate("e => getComputedStyle(e).outlineStyle") == "none":
+        yield "nothing shows that the slider has the focus"
+
+
+@pytest.mark.parametrize("width", [WIDE, PHONE])
+def test_scrubber_moves_by_keyboard(width, windows, origin, told):
+    page = windows(width, "light")
+    problems = visit(page, f"{origin}/{SCRUBBED}.html")
+    figure = page.locator("figure.training-run")
+    fail_on([*problems, *scrubber_problems(figure, told)])
+
+
+def test_scrubber_works_in_a_sandbox(browser, origin, told):
+    """As in Colab, whose outputs stand in a frame of another origin."""
+    (html,) = (
+        html for c in read(Path(SCRUBBED).name).code for html in c.drawings
+    )
+    page = browser.new_page()
+    problems = visit(page, f"{origin}/search.html")
+    found = []
+    page.on("console", lambda message: found.append(message.text))
+    page.on("pageerror", lambda error: found.append(str(error)))
+    # Two on a page must not meddle with each other.
+    frame = f'<iframe sandbox="allow-scripts" srcdoc="{escape(2 * html)}">'
+    page.set_content(frame)
+    figures = page.frame_locator("iframe").locator("figure")
+    still = figures.nth(1).evaluate(SEEN)
+    problems += scrubber_problems(figures.nth(0), told)
+    figures.nth(0).get_by_role("slider").press("Home")
+    if figures.nth(1).evaluate(SEEN) != still:
+        problems.append("moving one scrubber moves the other")
+    page.close()
+    fail_on([*problems, *found])
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_scrubber_stands_still_without_scripts(theme, windows, origin, told):
+    page = windows(PHONE, theme, scripts=False)
+    problems = visit(page, f"{origin}/{SCRUBBED}.html")
+    figure = page.locator("figure.training-run")
+    for part in [".plane", ".loss", ".truth path", ".learned path", "circle"]:
+        if not figure.locator(part).first.is_visible():
+            problems.append(f"{part} is not to be seen")
+    if figure.locator("input").is_visible():
+        problems.append("a slider that does nothing is shown")
+    shown = figure.locator("output").inner_text()
+    for what in ("title", "weights"):
+        if told(20)[what] not in shown:
+            problems.append(f"{told(20)[what]!r} is not in {shown!r}")
+    fail_on(problems)

@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 import nbformat
 import pytest
+from bs4 import BeautifulSoup
 from manuscript import (
     ROOT,
     TAUGHT,
@@ -292,6 +293,35 @@ def pictures(chapter: Chapter) -> Problems:
                     yield f"{cell}: the picture {source} wants alt text"
 
 
+def drawings(chapter: Chapter) -> Problems:
+    """An SVG in an output needs nothing else, and says what it shows."""
+    for cell in chapter.code:
+        for html in cell.drawings:
+            size = len(html.encode()) / 1000
+            if size > 60:
+                yield f"{cell}: a drawing of {size:.0f} kB, at most 60"
+            for asked in re.findall(
+                r"https?:|\burl\(|@import|<(?:link|img|iframe)\b|\bsrc=", html
+            ):
+                yield f"{cell}: a drawing with {asked!r}: it asks for more"
+            soup = BeautifulSoup(html, "html.parser")
+            for tag in soup.find_all(id=True):
+                yield f"{cell}: the id {tag['id']!r} may be on the page twice"
+            for tag in soup.select(
+                "input:not([hidden]), button:not([hidden])"
+            ):
+                yield f"{cell}: {tag} does nothing until a script shows it"
+            for tag in soup.find_all("svg"):
+                if any(t.get("aria-hidden") for t in [tag, *tag.parents]):
+                    continue
+                label = tag.get("aria-label", "")
+                if tag.get("role") != "img" or not 40 <= len(label) <= 500:
+                    yield (
+                        f"{cell}: an <svg> wants role=img and an aria-label "
+                        f"of 40 to 500 characters, not {label!r}"
+                    )
+
+
 TAGS = {
     "demonstration",
     "hide-cell",
@@ -504,6 +534,7 @@ RULES = [
     executed_in_order,
     clean_outputs,
     pictures,
+    drawings,
     known_tags,
     only_bars_and_times_are_not_compared,
     normalized,

@@ -385,6 +385,18 @@ def chapters_show_their_pictures(site: Site) -> Problems:
             )
 
 
+def chapters_show_their_drawings(site: Site) -> Problems:
+    drawn = "svg[role=img][aria-label]"
+    for page, chapter in site.chapters:
+        html = "".join(html for c in chapter.code for html in c.drawings)
+        wanted = BeautifulSoup(html, "html.parser").select(drawn)
+        shown = page.article.select(f".cell_output {drawn}")
+        if [t["aria-label"] for t in shown] != [
+            t["aria-label"] for t in wanted
+        ]:
+            yield f"{page}: other drawings than in its cells; run make book"
+
+
 def setup_is_hidden(site: Site) -> Problems:
     for page, chapter in site.chapters:
         if not page.article.select(".cell"):
@@ -483,6 +495,7 @@ RULES = [
     one_title_and_steps,
     pictures_have_alt,
     chapters_show_their_pictures,
+    chapters_show_their_drawings,
     setup_is_hidden,
     solutions_are_folded,
     maths_is_drawn,

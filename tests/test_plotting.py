@@ -1,13 +1,24 @@
 """The figures: what is drawn, where, and that nothing else is."""
 
+import re
+from functools import partial
+from typing import NamedTuple
+
+import jax
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
+import optax
 import pytest
 from scipy import stats
 
 from helpers import plotting
-from helpers.data import TRUE_LINE, Dataset, Line
+from helpers.data import TRUE_LINE, Dataset, Line, line_logit, make_dataset
+from helpers.loss import mean_loss
+from helpers.metrics import accuracy, predict
+from helpers.model import BLOG_PARAMS, LogisticRegression
+from helpers.scrubber import training_scrubber
+from helpers.training import fit
 
 THREE = Dataset(
     np.array([0.0, 1.0, 2.0]), np.array([1.0, -1.0, 0.5]), np.array([0, 1, 1])
@@ -165,3 +176,154 @@ def test_a_cross_reaches_its_ends(ax):
     assert across == [[0.1, 0.9], [0.4, 0.9]]
     assert up == [[0.2, 0.8], [0.2, 0.95]]
     assert point == [[0.2, 0.9]]
+
+
+# --- The scrubber ---------------------------------------------------------
+
+
+class Run(NamedTuple):
+    dataset: Dataset
+    lines: list[Line]
+    losses: np.ndarray
+    true_line: Line = TRUE_LINE
+    still: int = 20
+
+
+@pytest.fixture(scope="module")
+def run():
+    """The run of chapter 4: 1,000 points, 100 epochs and the start."""
+    dataset = make_dataset(jax.random.key(1))
+    loss_fn = partial(mean_loss, LogisticRegression().apply)
+    final, history = fit(loss_fn, BLOG_PARAMS, optax.sgd(0.3), dataset, 100)
+    columns = [
+        np.append(BLOG_PARAMS["params"][k], history.params["params"][k])
+        for k in Line._fields
+    ]
+    lines = [Line(*map(float, row)) for row in zip(*columns, strict=True)]
+    losses = np.append(history.loss, loss_fn(final, dataset))
+    return Run(dataset, lines, losses)
+
+
+def frames(html):
+    """Return of each epoch the thousand-fold numbers, and who is wrong.
+
+    Points are counted as the script counts them.
+    """
+    paths = [
+        len(re.findall("M", d))
+        for d in re.findall(r'class="points[^"]*" d="([^"]*)"', html)
+    ]
+    wrong = np.repeat([False, True, False, True], paths)
+    still = int(re.search(r'value="(\d+)"', html)[1])
+    rows = re.search(r'"(-?\d+,[^"]*)"\.split', html)[1].split(";")
+    numbers, turned = np.empty((len(rows), 4), int), []
+    for number, row in zip(numbers, rows, strict=True):
+        *number[:], points = row.split(",")
+        turned.append(np.zeros_like(wrong))
+        turned[-1][np.array(points.split(), int)] = True
+    sides = np.logical_xor.accumulate(turned)
+    return numbers, sides ^ sides[still] ^ wrong
+
+
+def test_a_scrubber_is_small_and_stands_alone(run):
+    html = training_scrubber(*run).data
+    assert len(html.encode()) < 60_000
+    assert "[[" not in html and "nan" not in html.lower()
+    # No id, so that several may stand on a page; nothing to fetch.
+    assert not re.search(r"\bid=|https?:|url\(|src=|href=", html)
+
+
+def test_a_scrubber_is_the_same_each_time(run):
+    first, second = training_scrubber(*run), training_scrubber(*run)
+    assert first.data == second.data
+    text = "epochs 0 to 100: loss 1.064 to 0.327, 38.1 % to 85.8 % right"
+    assert repr(first) == repr(second) == text
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_scrubber_is_the_same_on_another_machine(run, seed):
+    """Last digits differ between machines, by up to 2e-7 of the size."""
+    noise = np.random.default_rng(seed)
+
+    def other(values):
+        return values * (1 + 2e-7 * noise.uniform(-1, 1, np.shape(values)))
+
+    x, y, label = map(np.asarray, run.dataset)
+    there = run._replace(
+        dataset=Dataset(other(x), other(y), label),
+        lines=[Line(*other(np.array(line))) for line in run.lines],
+        losses=other(run.losses),
+    )
+    assert training_scrubber(*there).data == training_scrubber(*run).data
+
+
+def test_a_scrubber_tells_what_the_run_did(run):
+    numbers, wrong = frames(training_scrubber(*run).data)
+    truth = np.column_stack([run.lines, run.losses])
+    np.testing.assert_allclose(numbers / 1000, truth, atol=5.01e-4)
+    for epoch, line in enumerate(run.lines):
+        logit = line_logit(line, run.dataset.x, run.dataset.y)
+        right = accuracy(run.dataset.label, predict(logit))
+        assert 1 - wrong[epoch].mean() == pytest.approx(right), epoch
+
+
+def test_a_scrubbers_points_are_where_they_belong(run):
+    html = training_scrubber(*run).data
+    logit = line_logit(run.lines[run.still], run.dataset.x, run.dataset.y)
+    wrong = np.asarray(predict(logit) != run.dataset.label)
+    for kind, top in ((0, 0), (1, 4)):
+        for name, part in (("right", ~wrong), ("wrong", wrong)):
+            drawn = re.search(f'label-{kind} {name}" d="([^"]*)"', html)[1]
+            chosen = part & (run.dataset.label == kind)
+            x, y = (
+                np.asarray(a)[chosen] for a in (run.dataset.x, run.dataset.y)
+            )
+            places = np.array(re.findall(r"M(\S+) ([-\d]+)", drawn), int)
+            np.testing.assert_allclose(
+                places, np.column_stack([60 * x, -60 * y - top]), atol=0.51
+            )
+
+
+@pytest.mark.parametrize(
+    "line", [TRUE_LINE, Line(0.4, -1.1, 1.0), Line(-1.0, 0.0, 2.0)]
+)
+def test_a_scrubbers_line_lies_where_the_logit_is_zero(line):
+    lines = [line, TRUE_LINE]
+    html = training_scrubber(THREE, lines, [2.0, 1.0], TRUE_LINE).data
+    left, down, turn = map(
+        float,
+        re.search(
+            r'"learned" transform="translate\((\S+) (\S+)\) rotate\((\S+)\)',
+            html,
+        ).groups(),
+    )
+    along = 300 * np.exp(1j * np.radians(turn))
+    for end in (along, -along):
+        x, y = (left + end.real) / 60, -(down + end.imag) / 60
+        assert line.w1 * x + line.w2 * y + line.b == pytest.approx(0, abs=0.03)
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"dataset": THREE._replace(x=np.zeros(2))}, "dataset must have"),
+        ({"dataset": Dataset(*np.zeros((3, 0)))}, "dataset must have"),
+        ({"dataset": THREE._replace(label=np.array([0, 2, 1]))}, "dataset.la"),
+        ({"dataset": THREE._replace(x=THREE.x * np.nan)}, "dataset must be f"),
+        ({"losses": [1.0]}, "losses must be as many as lines"),
+        ({"losses": [1.0, np.inf]}, "losses must be finite"),
+        ({"losses": [1.0, -1.0]}, "losses must not be below 0"),
+        ({"lines": [TRUE_LINE], "losses": [1.0]}, "losses must be as many"),
+        ({"lines": [TRUE_LINE, Line(np.nan, 1, 0)]}, "lines must be finite"),
+        ({"lines": [TRUE_LINE, Line(0, 0, 1)]}, "lines must have w1 or w2"),
+        ({"true_line": Line(0, 0, 1)}, "true_line must have w1 or w2"),
+        ({"still": 2}, "still must be an epoch from 0 to 1, got 2"),
+        ({"still": -1}, "still must be an epoch"),
+        ({"still": 1.0}, "still must be an epoch"),
+    ],
+)
+def test_a_scrubber_says_which_argument_is_wrong(change, complaint):
+    given = Run(THREE, [TRUE_LINE, TRUE_LINE], [2.0, 1.0], still=0)
+    training_scrubber(*given)
+    with pytest.raises(ValueError, match=f"^{complaint}"):
+        training_scrubber(*given._replace(**change))

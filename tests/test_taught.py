@@ -7,7 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from manuscript import ROOT, TAUGHT, UNTAUGHT, Cell, Chapter, fail_on, read
+from manuscript import (
+    DRAWING,
+    ROOT,
+    TAUGHT,
+    UNTAUGHT,
+    Cell,
+    Chapter,
+    fail_on,
+    read,
+)
 
 Problems = Iterator[str]
 
@@ -150,7 +159,7 @@ def each_name_in_its_chapter(chapter: Chapter, root: Path = ROOT) -> Problems:
         name: module
         for path in (root / "helpers").glob("[!_]*.py")
         if (module := path.stem) not in TAUGHT[chapter.name]
-        and module not in UNTAUGHT - {"plotting"}
+        and module not in UNTAUGHT - DRAWING
         for node in ast.parse(path.read_text("utf-8")).body
         for name in bound_names(node)
         if not name.startswith("_")
@@ -182,7 +191,7 @@ def imported_helpers(tree: ast.AST) -> set[str]:
 def imports_from_earlier(chapter: Chapter) -> Problems:
     order = list(TAUGHT)
     earlier = order[: order.index(chapter.name)]
-    allowed = {m for name in earlier for m in TAUGHT[name]} | {"plotting"}
+    allowed = {m for name in earlier for m in TAUGHT[name]} | DRAWING
     for cell in chapter.code:
         for module in sorted(imported_helpers(parsed(cell)) - allowed):
             yield (
