@@ -257,6 +257,15 @@ def test_a_scrubber_is_the_same_on_another_machine(run, seed):
     assert training_scrubber(*there).data == training_scrubber(*run).data
 
 
+@pytest.mark.parametrize("b", [1e-6, -1e-6])
+def test_a_point_on_the_line_stays_on_the_side_it_came_from(b):
+    point = Dataset(np.zeros(1), np.zeros(1), np.ones(1, int))
+    lines = [Line(0.0, 1.0, offset) for offset in (0.5, b, -0.5, b, 0.5)]
+    html = training_scrubber(point, lines, np.ones(5), TRUE_LINE).data
+    _, wrong = frames(html)
+    assert wrong[:, 0].tolist() == [False, False, True, True, False]
+
+
 def test_a_scrubber_tells_what_the_run_did(run):
     numbers, wrong = frames(training_scrubber(*run).data)
     truth = np.column_stack([run.lines, run.losses])
