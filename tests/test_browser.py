@@ -5,7 +5,11 @@ GitHub Pages, or from where BOOK_URL says that they are published; no other
 host can be reached, and asking one is a failure.
 """
 
+import cmath
 import contextlib
+import functools
+import math
+import re
 from collections.abc import Callable, Iterator
 from html import escape
 from pathlib import Path
@@ -429,6 +433,21 @@ def told() -> Callable[[int], dict[str, Any]]:
     return tell
 
 
+def distance(transform: str, weights: str) -> float:
+    """Return how far the drawn line strays from logit 0, in the plane."""
+    number = r"[-−]?\d+\.\d+"
+    left, down, turn = map(float, re.findall(number, transform))
+    w1, w2, b = (
+        float(w.replace("−", "-")) for w in re.findall(number, weights)
+    )
+    along = 300 * cmath.exp(1j * math.radians(turn))
+    return max(
+        abs(w1 * (left + end.real) / 60 - w2 * (down + end.imag) / 60 + b)
+        / math.hypot(w1, w2)
+        for end in (along, -along)
+    )
+
+
 def scrubber_problems(
     figure: Locator, told: Callable[[int], dict[str, Any]]
 ) -> Iterator[str]:
@@ -454,6 +473,8 @@ def scrubber_problems(
         for what, wanted in told(epoch).items():
             if seen[what] != wanted:
                 yield f"epoch {epoch}: {what} {seen[what]!r}, not {wanted!r}"
+        if distance(seen["line"], seen["weights"]) > 0.02:
+            yield f"epoch {epoch}: the line is not where the logit is 0"
         if sum(seen["wrong"] + seen["right"]) != 1000:
             yield f"epoch {epoch}: not 1,000 points, but {seen}"
         lines.append(seen["line"])
@@ -495,10 +516,10 @@ def test_scrubber_works_in_a_sandbox(browser, origin, told):
     frame = f'<iframe sandbox="allow-scripts" srcdoc="{escape(2 * html)}">'
     page.set_content(frame)
     figures = page.frame_locator("iframe").locator("figure")
-    still = figures.nth(1).evaluate(SEEN)
-    problems += scrubber_problems(figures.nth(0), told)
-    figures.nth(0).get_by_role("slider").press("Home")
-    if figures.nth(1).evaluate(SEEN) != still:
+    still = figures.nth(0).evaluate(SEEN)
+    problems += scrubber_problems(figures.nth(1), told)
+    figures.nth(1).get_by_role("slider").press("Home")
+    if figures.nth(0).evaluate(SEEN) != still:
         problems.append("moving one scrubber moves the other")
     page.close()
     fail_on([*problems, *found])
