@@ -1,7 +1,8 @@
 """What the pages need beyond Sphinx: no script, no other host.
 
 Maths becomes MathML at build time, quotes that open with a bold word become
-cards, and each page says what it is about.
+cards, the list of the chapters shows each one's drawing, and each page says
+what it is about.
 """
 
 import re
@@ -13,6 +14,7 @@ from urllib.parse import urlsplit
 import yaml
 from docutils import nodes
 from latex2mathml.converter import convert
+from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.util import logging
@@ -30,6 +32,9 @@ JOINED = (
 
 # What a quote opens with, and the class of the card that it becomes.
 CARDS = {"Note.": "note-card", "Predict first.": "predict-card"}
+
+# Where scripts/cards.py draws the chapters.
+DRAWINGS = "book/assets/cards"
 
 THIN = "0.167em"
 NAME = re.compile(
@@ -106,6 +111,19 @@ def mark_cards(app: Sphinx, doctree: nodes.document) -> None:
         word = bold.astext() if bold else ""
         if word in CARDS and quote.astext().startswith(word):
             quote["classes"].append(CARDS[word])
+
+
+def draw_chapters(app: Sphinx, doctree: nodes.document) -> None:
+    """Put its drawing before each chapter that the intro lists."""
+    for chapters in doctree.findall(nodes.enumerated_list):
+        if "chapters" not in chapters["classes"]:
+            continue
+        for item in chapters:
+            chapter = Path(item.next_node(pending_xref)["reftarget"]).stem
+            path = Path(app.srcdir, DRAWINGS, f"{chapter}.svg")
+            app.env.note_dependency(path)
+            drawing = nodes.raw("", path.read_text("utf-8"), format="html")
+            item.insert(0, drawing)
 
 
 def join_numbers(app: Sphinx, doctree: nodes.document) -> None:
@@ -226,6 +244,7 @@ def setup(app: Sphinx) -> dict:
     )
     app.connect("autodoc-process-docstring", link_chapter)
     app.connect("doctree-read", mark_cards)
+    app.connect("doctree-read", draw_chapters)
     app.connect("doctree-read", join_numbers)
     app.connect("config-inited", hand_on_address)
     # Before sphinxext.opengraph, which takes what it finds.
