@@ -2,6 +2,9 @@
 
 import os
 import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
@@ -189,6 +192,42 @@ def printed(cell: Cell) -> str:
         parts += [re.sub(r"<[^>]*>", " ", html)]
         parts += [output.get("evalue", ""), *output.get("traceback", [])]
     return re.sub(r"\x1b\[[\d;]*m", "", "\n".join(parts))
+
+
+def with_changed_digit(chapter: Chapter) -> tuple[Any, str]:
+    """Cut a notebook after its first printed digit, and change that.
+
+    Return it and nbval's name of its last cell.
+    """
+    number, output = next(
+        (cell.number, output)
+        for cell in chapter.code
+        for output in cell.outputs
+        if output.output_type == "stream" and re.search(r"\d", output.text)
+    )
+    output.text = re.sub(
+        r"\d", lambda m: str((int(m[0]) + 1) % 10), output.text, count=1
+    )
+    chapter.notebook.cells = chapter.notebook.cells[:number]
+    last = sum(cell.is_code for cell in chapter.cells[:number]) - 1
+    return chapter.notebook, f"Cell {last}"
+
+
+def failed_cells(folder: Path, *options: str) -> dict[tuple[str, str], str]:
+    """Run nbval on a folder's notebooks; return what it says of each cell.
+
+    Only of those that fail; a cell is a file's name and nbval's of the cell.
+    """
+    command = [sys.executable, "-m", "pytest", "--nbval", folder, *options]
+    command += ["--rootdir", folder, "--junitxml", folder / "cells.xml"]
+    command += ["-p", "no:cacheprovider", "--color", "no"]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert run.returncode in (0, 1), run.stdout + run.stderr
+    return {
+        (case.attrib["classname"], case.attrib["name"]): case[0].text or ""
+        for case in ET.parse(folder / "cells.xml").getroot().iter("testcase")
+        if len(case)
+    }
 
 
 def fail_on(problems: Iterable[str]) -> None:

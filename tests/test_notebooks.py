@@ -11,7 +11,6 @@ import re
 import subprocess
 import sys
 import tokenize
-import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -28,9 +27,11 @@ from manuscript import (
     Chapter,
     colab_url,
     fail_on,
+    failed_cells,
     printed,
     read,
     repository,
+    with_changed_digit,
 )
 
 TESTS = Path(__file__).parent
@@ -555,6 +556,10 @@ def test_all_chapters_are_known():
     )
 
 
+def test_setup_cells_are_alike():
+    assert len({read(name).code[0].source for name in TAUGHT}) == 1
+
+
 def test_alt_texts_differ():
     alts = Counter(
         cell.alt for name in TAUGHT for cell in read(name).code if cell.alt
@@ -607,38 +612,14 @@ def test_a_key_used_twice_is_caught(tmp_path):
 # --- nbval has teeth ------------------------------------------------------
 
 
-def failed_cells(*paths: Path) -> list[tuple[str, str]]:
-    """Run nbval on notebooks and return which cells of which one fail."""
-    folder = paths[0].parent
-    command = [sys.executable, "-m", "pytest", "--nbval", *paths]
-    command += ["--rootdir", folder, "--junitxml", folder / "cells.xml"]
-    run = subprocess.run(command, capture_output=True, text=True)
-    assert run.returncode in (0, 1), run.stdout + run.stderr
-    cases = ET.parse(folder / "cells.xml").getroot().iter("testcase")
-    return [
-        (case.attrib["classname"], case.attrib["name"])
-        for case in cases
-        if len(case)
-    ]
-
-
 def test_nbval_sees_a_changed_digit(tmp_path):
-    chapter = read(next(iter(TAUGHT)))
-    number, output = next(
-        (cell.number, output)
-        for cell in chapter.code
-        for output in cell.outputs
-        if output.output_type == "stream" and re.search(r"\d", output.text)
-    )
-    chapter.notebook.cells = chapter.notebook.cells[:number]
-    paths = tmp_path / "same.ipynb", tmp_path / "changed.ipynb"
-    nbformat.write(chapter.notebook, paths[0])
-    output.text = re.sub(
-        r"\d", lambda m: str((int(m[0]) + 1) % 10), output.text, count=1
-    )
-    nbformat.write(chapter.notebook, paths[1])
-    last = sum(cell.is_code for cell in chapter.cells[:number]) - 1
-    assert failed_cells(*paths) == [("changed.ipynb", f"Cell {last}")]
+    first = next(iter(TAUGHT))
+    changed, cell = with_changed_digit(read(first))
+    same = read(first).notebook
+    same.cells = same.cells[: len(changed.cells)]
+    nbformat.write(same, tmp_path / "same.ipynb")
+    nbformat.write(changed, tmp_path / "changed.ipynb")
+    assert list(failed_cells(tmp_path)) == [("changed.ipynb", cell)]
 
 
 # The page that lists what changed: figures of the blog's own, and of a source.
