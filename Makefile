@@ -3,8 +3,8 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup book test notebooks bench record serve lock repository \
-	check-published clean
+.PHONY: help setup book test versions notebooks bench record serve lock \
+	repository check-published clean
 
 # The Python that makes .venv: its own as soon as there is one.
 PYTHON := $(shell [ -e .venv/complete ] && [ -x .venv/bin/python ] \
@@ -44,18 +44,24 @@ book: setup ## execute the chapters and build the book
 	@echo 'Open _build/html/index.html, or type: make serve'
 
 test: setup ## run every check there is, the book's own build included
-	$(call step,1/6,lint and format,$(run) ruff check \
+	$(call step,1/7,lint and format,$(run) ruff check \
 		&& $(run) ruff format --check)
-	$(call step,2/6,unit tests,$(run) pytest tests \
-		-m 'not book and not browser')
-	$(call step,3/6,chapters give their committed outputs,$(run) pytest \
+	$(call step,2/7,unit tests,$(run) pytest tests \
+		-m 'not book and not browser and not versions')
+	$(call step,3/7,chapters give their committed outputs,$(run) pytest \
 		--nbval notebooks/ -n 2 --dist loadfile)
-	$(call step,4/6,the book builds without a warning,$(build))
-	$(call step,5/6,the built pages,$(run) pytest tests \
+	$(call step,4/7,and do so on the versions of Colab,$(run) pytest \
+		tests/test_versions.py -k colab -rs)
+	$(call step,5/7,the book builds without a warning,$(build))
+	$(call step,6/7,the built pages,$(run) pytest tests \
 		-m 'book and not browser')
-	$(call step,6/6,the pages in a browser,$(run) pytest tests \
+	$(call step,7/7,the pages in a browser,$(run) pytest tests \
 		-m browser -rs -n 2 --dist loadgroup)
-	@printf '\nAll six steps passed.\n'
+	@printf '\nAll seven steps passed.\n'
+
+versions: setup ## the chapters on Colab's, the oldest, the newest versions
+	$(call step,versions,executing the chapters on other versions,$(run) \
+		pytest tests/test_versions.py -rs)
 
 notebooks: setup ## execute and normalize the chapters in place
 	@.venv/bin/python scripts/chapters.py
@@ -74,7 +80,6 @@ serve: ## show the built book on this machine; PORT=8000
 
 lock: setup ## renew requirements.txt: the newest release of everything
 	@echo 'Resolving the newest releases that fit pyproject.toml'
-	@$(run) pip install --quiet --disable-pip-version-check uv
 	@$(run) uv pip compile pyproject.toml --quiet --upgrade --universal \
 		--python-version 3.11 --fork-strategy fewest \
 		--extra book --extra test --no-header --output-file requirements.txt

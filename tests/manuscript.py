@@ -223,11 +223,21 @@ def failed_cells(folder: Path, *options: str) -> dict[tuple[str, str], str]:
     command += ["-p", "no:cacheprovider", "--color", "no"]
     run = subprocess.run(command, capture_output=True, text=True)
     assert run.returncode in (0, 1), run.stdout + run.stderr
+    cases = ET.parse(folder / "cells.xml").getroot().iter("testcase")
     return {
-        (case.attrib["classname"], case.attrib["name"]): case[0].text or ""
-        for case in ET.parse(folder / "cells.xml").getroot().iter("testcase")
+        (case.attrib["classname"], case.attrib["name"]): gist(case[0].text)
+        for case in cases
         if len(case)
     }
+
+
+def gist(said: str | None) -> str:
+    """Return which lines differ in what nbval says, or else the error."""
+    plain = re.sub(r"(#x1B|\x1b)\[[\d;]*m", "", said or "")
+    after = plain.partition("Traceback:")[2] or plain
+    lines = [line.rstrip() for line in after.splitlines() if line.strip()]
+    differ = [line for line in lines if re.match(r"\s*[-+] ", line)]
+    return "\n".join(["", *(differ or lines[-1:])])
 
 
 def fail_on(problems: Iterable[str]) -> None:
