@@ -279,6 +279,98 @@ def test_solution_opens_by_a_click(windows, origin):
     fail_on([*problems, *click_problems(page)])
 
 
+def test_copy_button_copies_and_says_so(windows, origin):
+    page = windows(WIDE, "light")
+    problems = visit(page, f"{origin}/{CHAPTER}.html")
+    page.context.grant_permissions(["clipboard-read"], origin=origin)
+    code = page.locator("article div.cell_input pre:visible").first
+    button = page.locator("article button.copybtn:visible").first
+    button.click()
+    if "Copied!" not in (button.get_attribute("data-tooltip") or ""):
+        problems.append("the copy button does not say that it copied")
+    copied = page.evaluate("navigator.clipboard.readText()")
+    if copied.strip() != code.inner_text().strip():
+        problems.append(f"the copy button copied {copied[:60]!r}")
+    fail_on(problems)
+
+
+# The icons that are seen, and of those the ones that are empty.
+ICONS = """() => {
+  const seen = [...document.querySelectorAll("[class*='fa-']")].filter(
+    e => e.checkVisibility({visibilityProperty: true}));
+  const empty = seen.filter(e => {
+    const style = getComputedStyle(e), box = e.getBoundingClientRect();
+    return !style.maskImage.startsWith("url(") || box.width < 8
+      || box.height < 8 || style.backgroundColor === "rgba(0, 0, 0, 0)";
+  });
+  return [seen.length, empty.map(e => e.className)];
+}"""
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [WIDE, PHONE])
+def test_icons_are_drawn(width, theme, windows, origin):
+    page = windows(width, theme)
+    problems = visit(page, f"{origin}/{CHAPTER}.html")
+    seen, empty = page.evaluate(ICONS)
+    if seen < 4:
+        problems.append(f"{seen} icons are seen, fewer than four")
+    fail_on([*problems, *(f"the icon {name} is empty" for name in empty)])
+
+
+# Each formula's size and font.
+FORMULAS = """() => [...document.querySelectorAll("article math")].map(e => {
+  const box = e.getBoundingClientRect();
+  return [box.width, box.height, getComputedStyle(e).fontFamily];
+})"""
+
+
+def test_formulas_have_their_font(windows, origin):
+    page = windows(WIDE, "light")
+    problems = visit(page, f"{origin}/{CHAPTER}.html")
+    formulas = page.evaluate(FORMULAS)
+    if not formulas:
+        problems.append("there is no formula")
+    for width, height, font in formulas:
+        if min(width, height) < 4 or "STIX Two Math" not in font:
+            problems.append(f"a formula of {width} × {height} px in {font}")
+    fail_on(problems)
+
+
+# What moved while the page opened: the sum that Lighthouse counts.
+SHIFTS = """new PerformanceObserver(list => {
+  for (const entry of list.getEntries())
+    window.shifts = (window.shifts || 0) + entry.value;
+}).observe({type: "layout-shift", buffered: true})"""
+
+
+@pytest.mark.parametrize("width", [WIDE, PHONE])
+@pytest.mark.parametrize("document", [DOCUMENTS[0], CHAPTER])
+def test_nothing_jumps(document, width, browser, origin):
+    with browser.new_context(
+        viewport={"width": width, "height": 900}
+    ) as context:
+        page = context.new_page()
+        page.add_init_script(SHIFTS)
+        page.goto(f"{origin}/{document}.html")
+        page.evaluate("document.fonts.ready.then(() => true)")
+        # Each picture comes when it is near.
+        for picture in page.locator("article img").all():
+            picture.scroll_into_view_if_needed()
+        moved = page.evaluate("window.shifts || 0")
+        assert moved < 0.1, f"{document} jumps by {moved:.2f} as it opens"
+
+
+def test_paper_has_every_picture(browser, origin):
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.goto(f"{origin}/{CHAPTER}.html")
+        page.pdf()
+        missing = page.evaluate("""[...document.images].filter(
+            picture => !picture.naturalWidth).map(p => p.src)""")
+        assert not missing, f"printed without {missing}"
+
+
 def test_search_finds_a_word_by_keyboard(windows, origin):
     page = windows(WIDE, "light")
     page.goto(f"{origin}/{DOCUMENTS[0]}.html")

@@ -5,6 +5,7 @@ can be pointed at any copy.
 """
 
 import base64
+import gzip
 import importlib.metadata
 import io
 import json
@@ -490,6 +491,56 @@ def search_knows_all(site: Site) -> Problems:
         yield f"search does not know {document}; run make clean book"
 
 
+# What a page may weigh compressed: itself, its figures and its scripts.
+MOST_BYTES = 300_000
+
+
+def pages_are_light(site: Site) -> Problems:
+    for document in DOCUMENTS:
+        page = site[document]
+        files = {page.path}
+        for tag in page.soup.select("img[src], script[src]"):
+            path = unquote(urlsplit(tag["src"]).path)
+            files.add((page.path.parent / path).resolve())
+        weights = {
+            path.name: len(gzip.compress(path.read_bytes()))
+            for path in files
+            if path.is_file()
+        }
+        if sum(weights.values()) > MOST_BYTES:
+            heaviest = sorted(weights, key=weights.get)[-3:]
+            yield (
+                f"{page}: {sum(weights.values())} bytes, more than "
+                f"{MOST_BYTES}; the most have {heaviest}"
+            )
+
+
+def pictures_keep_their_place(site: Site) -> Problems:
+    for page in site.pages:
+        for tag in page.soup.find_all("img"):
+            path = page.path.parent / unquote(urlsplit(tag["src"]).path)
+            said = tag.get("width"), tag.get("height")
+            if None in said:
+                yield f"{page}: {path.name} wants a width and a height"
+            elif path.suffix != ".svg" and path.is_file():
+                with Image.open(path) as image:
+                    true = tuple(map(str, image.size))
+                if said != true:
+                    yield f"{page}: {path.name} is {true}, not {said}"
+
+
+def nothing_holds_the_page_up(site: Site) -> Problems:
+    for document in DOCUMENTS:
+        page = site[document]
+        for tag in page.soup.select("script[src]"):
+            at_once = "documentation_options.js" in tag["src"]
+            if not (at_once or tag.has_attr("defer")):
+                yield f"{page}: {tag} holds the page up; defer it"
+        sheets = page.soup.select("link[rel=stylesheet]")
+        if len(sheets) != 1:
+            yield f"{page}: {len(sheets)} style sheets, not one"
+
+
 RULES = [
     links_resolve,
     nothing_foreign_is_requested,
@@ -515,6 +566,9 @@ RULES = [
     no_leftovers,
     no_machine_paths,
     search_knows_all,
+    pages_are_light,
+    pictures_keep_their_place,
+    nothing_holds_the_page_up,
 ]
 
 
