@@ -386,7 +386,6 @@ def chapters_show_their_pictures(site: Site) -> Problems:
             )
 
 
-<<<<<<< HEAD
 def chapters_show_their_drawings(site: Site) -> Problems:
     drawn = "svg[role=img][aria-label]"
     for page, chapter in site.chapters:
@@ -397,14 +396,14 @@ def chapters_show_their_drawings(site: Site) -> Problems:
             t["aria-label"] for t in wanted
         ]:
             yield f"{page}: other drawings than in its cells; run make book"
-=======
+
+
 def intro_draws_the_chapters(site: Site) -> Problems:
     items = site["book/intro"].article.select("ol.chapters > li")
     drawn = [i.a["href"] for i in items if i.select(":scope > svg + p")]
     wanted = [f"../notebooks/{name}.html" for name in TAUGHT]
     if drawn != wanted:
         yield f"intro: draws {drawn}, not {wanted}"
->>>>>>> a3a43fe (Draw each chapter's idea beside its question, so that the intro shows what the book is about)
 
 
 def setup_is_hidden(site: Site) -> Problems:
@@ -555,11 +554,8 @@ RULES = [
     one_title_and_steps,
     pictures_have_alt,
     chapters_show_their_pictures,
-<<<<<<< HEAD
     chapters_show_their_drawings,
-=======
     intro_draws_the_chapters,
->>>>>>> a3a43fe (Draw each chapter's idea beside its question, so that the intro shows what the book is about)
     setup_is_hidden,
     solutions_are_folded,
     maths_is_drawn,
