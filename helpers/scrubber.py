@@ -79,6 +79,7 @@ def training_scrubber(
     fields = {
         "TICKS": _ticks(),
         "TRUTH": _pose(truth)[0],
+        "TRUTH_WEIGHTS": truth[:2].tolist(),
         "TRUTH_AT": _reach(truth),
         "LEARNED": turned,
         "LEARNED_AT": at,

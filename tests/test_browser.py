@@ -501,6 +501,11 @@ def told() -> Callable[[int], dict[str, Any]]:
     ]
     run = [BLOG_PARAMS, *after]
 
+    def apart(params: dict[str, Any]) -> float:
+        """Return the angle between the weights and the true ones."""
+        turn = cmath.phase(complex(params["w1"], params["w2"]) / (1 + 3j))
+        return abs(math.degrees(turn))
+
     def tell(epoch: int) -> dict[str, Any]:
         params = run[epoch]["params"]
         guess = predict(model.apply(run[epoch], dataset.x, dataset.y))
@@ -518,7 +523,7 @@ def told() -> Callable[[int], dict[str, Any]]:
         )
         return {
             "title": title,
-            "said": title,
+            "said": f"{title}, arrow {apart(params):.0f}° off",
             "weights": weights.replace("-", "−"),
             "wrong": wrong,
         }

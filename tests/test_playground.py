@@ -310,22 +310,26 @@ def test_the_same_in_python(open_page):
 
 def test_lines_are_hidden_until_the_line_is_judged(open_page):
     page = open_page()
-    secrets = [page.locator(f"#play-{name}") for name in ("truth", "learned")]
-    secrets.append(page.locator(".play-scores tr.secretly"))
-    assert not any(part.is_visible() for part in secrets)
+    secrets = [
+        page.locator("#play-truth"),
+        *page.locator(".play-scores table").all(),
+    ]
+    learned = page.locator("#play-learned")
+    for part in [*secrets, learned]:
+        assert not part.is_visible()
     assert page.inner_text("#play-slope-value") == "?"
-    # From the left end up by a step of 0.05 each.
+    # Up on the left and down on the right, by steps of 0.05.
     page.focus("#play-left")
-    for _ in range(24):
+    for _ in range(9):
         page.keyboard.press("ArrowRight")
     page.focus("#play-right")
-    for _ in range(18):
+    for _ in range(7):
         page.keyboard.press("ArrowLeft")
     page.focus("#play-judge")
     page.keyboard.press("Enter")
     assert all(part.is_visible() for part in secrets)
-    left, right = 1.2, -0.9
-    mine = Line((left - right) / 14, 1.0, -(left + right) / 2)
+    assert not learned.is_visible()
+    mine = through(0.45, -0.35)
     truth = line_logit(TRUE_LINE, X, Y)
     expected = expected_scores(line_logit(mine, X, Y), truth).accuracy
     limit = expected_scores(truth, truth).accuracy
@@ -338,11 +342,86 @@ def test_lines_are_hidden_until_the_line_is_judged(open_page):
         for epoch, line in enumerate(run, start=1)
         if expected_scores(line_logit(line, X, Y), truth).accuracy > expected
     )
-    assert plain(page.inner_text("#play-verdict")) == (
+    said = (
         f"Your line is right on {100 * float(expected):.1f} % of fresh "
         f"points. No rule exceeds {100 * float(limit):.1f} %. Gradient "
         f"descent passes you in epoch {passed}."
     )
+    assert plain(page.inner_text("#play-verdict")) == said
+    assert wrong(page) == errors(mine, data)
+    assert heard(page) == said
+    page.click("#play-step")
+    assert learned.is_visible()
+    assert wrong(page) == errors(run[0], data)
+
+
+def through(left: float, right: float) -> Line:
+    """Return the line of these heights at the two handles."""
+    return Line((left - right) / 3, 1.0, -(left + right) / 2)
+
+
+def errors(line: Line, data) -> list[int]:
+    guess = predict(line_logit(line, data.x, data.y))
+    missed = guess != data.label
+    return [int((missed & (data.label == kind)).sum()) for kind in (0, 1)]
+
+
+def wrong(page: Page) -> list[int]:
+    """Return how many points of either label the plane shows as wrong."""
+    paths = [page.get_attribute(f"#play-wrong-{k}", "d") for k in (0, 1)]
+    return [path.count("M") for path in paths]
+
+
+def heard(page: Page) -> str:
+    """Return what is read aloud, once all has settled."""
+    page.wait_for_timeout(600)
+    return plain(page.text_content("#play-spoken"))
+
+
+def test_who_cannot_see_the_plane_hears_it(open_page):
+    page = open_page()
+    data = make_dataset(jax.random.key(1))
+    text = plain(page.text_content("#play-text"))
+    for kind in (0, 1):
+        x, y = (float(c[data.label == kind].mean()) for c in data[:2])
+        assert f"around ({x:.1f}, {y:.1f})" in text
+    assert "hidden" in text
+    page.focus("#play-left")
+    page.keyboard.press("ArrowRight")
+    guess = predict(line_logit(through(0.05, 0), data.x, data.y))
+    above, below = (
+        "{} circles and {} triangles".format(
+            *(int(((data.label == k) & (guess == side)).sum()) for k in (0, 1))
+        )
+        for side in (1, 0)
+    )
+    said = f"Above it are {above}, below {below}; it says 1 above."
+    assert heard(page).startswith("Your line runs from (-7.0, ")
+    assert heard(page).endswith(said)
+    assert page.get_attribute("#play-left", "aria-valuetext") == "0.05"
+    page.click("#play-step")
+    text = plain(page.text_content("#play-text"))
+    assert all(f"The {name} line runs" in text for name in ("true", "learned"))
+    assert "it says 1 below." in text  # the untrained model still does
+    label = page.get_attribute("#play-curves", "aria-label")
+    assert "up to epoch 1: on these points from 1.06 to " in label
+
+
+def test_said_again_is_heard_again(open_page):
+    page = open_page("#epoch=3")
+    page.click("#play-reset")
+    assert heard(page).startswith("Epoch 0: ")
+    page.click("#play-reset")
+    assert page.text_content("#play-spoken") == ""
+    assert heard(page).startswith("Epoch 0: ")
+
+
+def test_a_line_that_nobody_drew_is_not_judged(open_page):
+    page = open_page()
+    page.click("#play-step")
+    assert "Your line" not in page.inner_text("#play-verdict")
+    assert not page.locator("#play-yours").is_visible()
+    assert not page.locator("#play-left-handle").is_visible()
 
 
 @pytest.mark.parametrize("width", [1280, 390])
@@ -350,37 +429,110 @@ def test_a_handle_can_be_dragged(width, open_page):
     page = open_page(viewport={"width": width, "height": 800})
     box = page.locator("#play-plane").bounding_box()
     unit = box["width"] / 14
-    x, y = box["x"] + 2 * unit, box["y"] + 3.5 * unit
+    x, y = box["x"] + 5.5 * unit, box["y"] + 3.5 * unit
     page.mouse.move(x, y)
     page.mouse.down()
     page.mouse.move(x, y - 2 * unit, steps=4)
     page.mouse.up()
     page.mouse.move(x, y + unit)  # no longer held
-    # The right end stays, so the left one rises by 2 * 14 / 12.
     assert page.input_value("#play-right") == "0"
-    assert float(page.input_value("#play-left")) == pytest.approx(
-        2.35, abs=0.06
+    assert float(page.input_value("#play-left")) == pytest.approx(2, abs=0.06)
+
+
+def test_a_thumb_can_drag_a_handle(open_page):
+    page = open_page(
+        viewport={"width": 390, "height": 700}, has_touch=True, is_mobile=True
     )
+    page.evaluate("scrollTo(0, 60)")
+    box = page.locator("#play-right-handle").bounding_box()
+    x = box["x"] + box["width"] / 2
+    y = box["y"] + box["height"] / 2
+    unit = page.locator("#play-plane").bounding_box()["width"] / 14
+    fingers = page.context.new_cdp_session(page)
+
+    def touch(kind: str, *points: dict) -> None:
+        fingers.send(
+            "Input.dispatchTouchEvent", {"type": kind, "touchPoints": points}
+        )
+
+    touch("touchStart", {"x": x, "y": y})
+    for part in range(1, 11):
+        touch("touchMove", {"x": x, "y": y + part * unit / 5})
+    touch("touchEnd")
+    assert float(page.input_value("#play-right")) == pytest.approx(-2, abs=0.1)
+    assert page.evaluate("scrollY") == 60
+
+
+def test_each_puzzle_can_be_drawn(open_page):
+    """Also the steepest: its line leaves the plane between the handles."""
+    page = open_page("#slope=-2&scale=10&line=")
+    assert page.inner_text("#play-slope-value") == "?"
+    page.locator("#play-left").fill("2.95")
+    page.locator("#play-right").fill("-3.05")
+    page.click("#play-judge")
+    mine, limit = re.findall(
+        r"[\d.]+(?= %)", plain(page.inner_text("#play-verdict"))
+    )
+    assert float(limit) - float(mine) < 0.1
+
+
+def test_a_new_puzzle_stays_one(open_page):
+    page = open_page("#epoch=1")
+    page.click("#play-judge")
+    for _ in range(2):
+        assert page.inner_text("#play-judge") == "Judge my line"
+        assert not page.locator("#play-truth").is_visible()
+        assert page.inner_text("#play-slope-value") == "?"
+        page.reload()
 
 
 def test_a_challenge_goes_from_hand_to_hand(open_page):
     page = open_page(permissions=["clipboard-read", "clipboard-write"])
-    page.locator("#play-left").fill("1.5")
-    page.locator("#play-right").fill("-1")
+    page.locator("#play-left").fill("0.4")
+    page.locator("#play-right").fill("-0.35")
     page.click("#play-challenge")
     page.wait_for_function(
-        "document.getElementById('play-status').textContent.startsWith('Copied')"
+        "document.getElementById('play-challenge').textContent === 'Copied'"
     )
+    assert said(page).startswith("Copied")
     link = page.evaluate("navigator.clipboard.readText()")
-    assert link.endswith("#line=1.5,-1")
-    other = open_page(f"#{link.split('#')[1]}")
-    assert "challenge" in other.inner_text("#play-verdict")
-    assert not other.locator("#play-rival").is_visible()
-    other.click("#play-judge")
-    assert other.locator("#play-rival").is_visible()
+    assert link.endswith("#line=0.4,-0.35")
     page.click("#play-judge")
     mine = re.search(r"right on [\d.]+", page.inner_text("#play-verdict"))[0]
-    assert f"challenger's is {mine}" in other.inner_text("#play-verdict")
+    other = open_page(f"#{link.split('#')[1]}")
+    for _ in range(2):
+        assert "challenge" in other.inner_text("#play-verdict")
+        assert not other.locator("#play-rival").is_visible()
+        other.click("#play-judge")
+        assert other.locator("#play-rival").is_visible()
+        told = plain(other.inner_text("#play-verdict"))
+        assert f"The challenger's is {mine} %: they win." in told
+        other.click("#play-step")
+        other.reload()
+    for left, right, outcome in [(0.4, -0.35, "a draw"), (0.5, -0.5, "you")]:
+        other.locator("#play-left").fill(str(left))
+        other.locator("#play-right").fill(str(right))
+        other.click("#play-step")
+        assert f": {outcome}" in other.inner_text("#play-verdict")
+
+
+def test_a_trial_is_shown_beside_the_plane(open_page):
+    page = open_page(viewport={"width": 1280, "height": 900})
+    page.click("text=Ten points.")
+    box = page.locator("#play-plane").bounding_box()
+    assert box["y"] >= 0 and box["y"] + box["height"] < 900
+    assert page.locator("#play-trial >> text=good news").is_visible()
+    page.click(".play-trial >> text=Back")
+    assert page.url.endswith("#try-this")
+    assert page.inner_text("#play-epoch") == "epoch 100"
+
+
+def test_new_data_is_trained_as_long(open_page):
+    page = open_page("#points=10&rate=1&epoch=100")
+    page.click("#play-fresh")
+    assert page.inner_text("#play-epoch") == "epoch 100"
+    assert "key=" in page.url
+    assert shown(page) == numbers(page.url)
 
 
 def test_the_address_remembers(open_page):
@@ -426,22 +578,27 @@ def test_play_speaks_now_and_then(open_page):
     page.evaluate(
         """() => {
             window.heard = [];
-            new MutationObserver(() => heard.push(Date.now())).observe(
-                document.getElementById("play-status"), {childList: true});
+            const spoken = document.getElementById("play-spoken");
+            new MutationObserver(() => {
+                const text = spoken.textContent;
+                if (text) heard.push([Date.now(), text]);
+            }).observe(spoken, {childList: true});
         }"""
     )
     page.focus("#play-play")
     page.keyboard.press("Space")
     assert page.inner_text("#play-play") == "Pause"
-    page.wait_for_timeout(4500)
+    page.wait_for_timeout(6500)
     page.keyboard.press("Space")
-    heard = page.evaluate("heard")
-    # At the start, after three seconds, at the pause.
-    assert len(heard) == 3
-    # The first is heard once all is drawn, so a little late.
-    assert heard[1] - heard[0] >= 2900
+    page.wait_for_timeout(600)
+    (start, _), (later, brief), (_, last) = page.evaluate("heard")
+    assert later - start >= 4900
+    assert re.fullmatch(
+        r"Epoch \d+: [\d.]+ % right, loss [\d.]+\.", plain(brief)
+    )
     epoch = int(page.inner_text("#play-epoch").split()[1])
-    assert 30 <= epoch <= 95
+    assert 40 <= epoch <= 135
+    assert plain(last) == said(page)
     assert said(page).startswith(f"Epoch {epoch}: right on ")
     assert page.url.endswith(f"#epoch={epoch}")
     page.wait_for_timeout(200)
@@ -452,6 +609,7 @@ def test_play_speaks_now_and_then(open_page):
 
 def test_less_motion_means_ten_epochs_a_second(open_page):
     page = open_page(reduced_motion="reduce")
+    assert "ten epochs once a second" in said(page)
     page.click("#play-play")
     page.wait_for_timeout(2500)
     page.click("#play-play")
@@ -490,10 +648,10 @@ def test_no_trap_and_nothing_unreachable(open_page):
 @pytest.mark.parametrize("width", [1280, 390])
 def test_nothing_jumps(width, open_page):
     page = open_page(viewport={"width": width, "height": 900})
-    places = (
-        "() => [...document.querySelectorAll('.playground > *, #try-this')]"
-    )
-    places += ".map((part) => part.getBoundingClientRect().top + scrollY)"
+    # From the top, where the plane does not stick.
+    places = """() => (scrollTo(0, 0), [
+        ...document.querySelectorAll(".playground > *, #try-this")
+    ].map((part) => part.getBoundingClientRect().top))"""
     before = page.evaluate(places)
     page.click("#play-judge")
     assert page.evaluate(places) == before
@@ -511,6 +669,26 @@ def test_the_plane_stays_in_view_on_a_phone(open_page):
     dial = page.locator("#play-optimizer").bounding_box()
     assert box["y"] >= 0
     assert box["y"] + box["height"] <= dial["y"]
+
+
+# What has the focus and lies under something else.
+COVERED = """() => {
+    const focus = document.activeElement, box = focus.getBoundingClientRect();
+    const top = document.elementFromPoint(
+        box.left + box.width / 2, box.top + box.height / 2);
+    return focus.contains(top) || top?.contains(focus) ? null : focus.id;
+}"""
+
+
+def test_the_plane_hides_no_focus_on_a_phone(open_page):
+    page = open_page("#epoch=1", viewport={"width": 390, "height": 844})
+    page.focus("#play-python")
+    stops = []
+    while "play-left" not in stops and len(stops) < 40:
+        page.keyboard.press("Shift+Tab")
+        assert page.evaluate(COVERED) is None
+        stops.append(page.evaluate("document.activeElement.id"))
+    assert {"play-left", "play-judge", "play-slope"} <= set(stops)
 
 
 def test_without_scripts_there_is_a_still(open_page):

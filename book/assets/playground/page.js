@@ -2,12 +2,11 @@
 /* global PlaygroundData, PlaygroundModel */
 /**
  * The page: dials, plane, curves, table. What it shows follows from `dials`,
- * `epoch`, `ends` and `revealed` alone; `draw` shows it.
+ * `epoch`, `ends`, `rival` and `stage` alone; `draw` shows it.
  */
 (() => {
   const { freshScores, initialState, scores, step, START } = PlaygroundModel;
   const LAST = 300;
-  const READY = "Press Play: a hundred epochs take five seconds.";
   const thirds = Array.from({ length: 13 }, (_, i) =>
     i % 3 ? `${i - 6}/3` : `${(i - 6) / 3}`,
   );
@@ -34,7 +33,8 @@
   // The plane: x from -7 to 7, y from -3.5 to 3.5, 50 pixels to one of each.
   const RIGHT = 7;
   const TOP = 3.5;
-  const HANDLE = 5;
+  // Near the middle, so that both handles stay in view on a steep line.
+  const HANDLE = 1.5;
   const across = (x) => 50 * (RIGHT + x);
   const down = (y) => 50 * (TOP - y);
   const pixel = (value) => String(Math.round(10 * value) / 10);
@@ -48,16 +48,20 @@
   let dials = { ...DEFAULTS };
   let truth, dataset, limit, run;
   let epoch = 0;
-  let ends = [0, 0]; // where your line stands at x = -7 and at x = 7
+  let ends = [0, 0]; // the height of your line at either handle
+  let drawn = false; // whether you moved it
   /** @type {number[] | null} the ends of the line that a link brought */
   let rival = null;
-  let revealed = false;
+  /** @type {"draw" | "judged" | "model"} what the plane is about */
+  let stage = "draw";
   let timer = 0;
+  let speech = 0;
   let spoken = 0;
+  const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
   /** Your line as a rule: label 1 above it. */
   const rule = (/** @type {number[]} */ [left, right]) => ({
-    w1: (left - right) / (2 * RIGHT),
+    w1: (left - right) / (2 * HANDLE),
     w2: 1,
     b: -(left + right) / 2,
   });
@@ -111,6 +115,13 @@
     return `${location.href.split("#")[0]}#${hash || "epoch=0"}`;
   }
 
+  /** A line in the address, even an empty one, hides the true line. */
+  function remember() {
+    const line = rival ? rival.join(",") : stage === "draw" ? "" : null;
+    const more = { ...(line !== null && { line }), ...(epoch && { epoch }) };
+    history.replaceState(null, "", address(more));
+  }
+
   /** Set everything as the address says; say what in it is unusable. */
   function read() {
     const hash = location.hash.slice(1);
@@ -118,7 +129,7 @@
     const asked = Object.fromEntries(new URLSearchParams(hash));
     const refused = [];
     pause();
-    [dials, ends, rival] = [{ ...DEFAULTS }, [0, 0], null];
+    [dials, ends, rival, drawn] = [{ ...DEFAULTS }, [0, 0], null, false];
     for (const name of Object.keys(DEFAULTS)) {
       const value = asked[name];
       if (value === undefined) continue;
@@ -128,7 +139,7 @@
       else refused.push(`${name}=${value}`);
     }
     restart();
-    if (asked.line !== undefined) {
+    if (asked.line) {
       const given = asked.line.split(",").map(Number);
       if (given.length === 2 && given.every((end) => Math.abs(end) <= TOP))
         rival = given;
@@ -138,20 +149,26 @@
     const known = Number.isInteger(wanted) && wanted >= 0 && wanted <= LAST;
     if (known) reach((epoch = wanted));
     else refused.push(`epoch=${asked.epoch}`);
-    revealed = hash !== "" && rival === null;
+    const puzzle = hash === "" || rival || asked.line === "";
+    stage = puzzle ? "draw" : "model";
     draw();
     if (refused.length)
       say(`The link asks for ${refused.join(", ")}: no such setting here.`);
-    else if (rival) say("");
-    else if (hash) report();
+    else if (stage === "draw") invite();
+    else report();
   }
 
   const isKey = (text) => /^\d{1,10}$/.test(text) && Number(text) < 2 ** 32;
 
-  async function copy(link, what) {
+  async function copy(button, link, what) {
     try {
       await navigator.clipboard.writeText(link);
       say(`Copied the link to ${what}.`);
+      const text = button.textContent;
+      if (text === "Copied") return;
+      button.style.minWidth = `${button.offsetWidth}px`;
+      button.textContent = "Copied";
+      window.setTimeout(() => (button.textContent = text), 2000);
     } catch {
       // A page from a folder has no clipboard.
       say(`Copy this link to ${what}: ${link}`);
@@ -160,37 +177,61 @@
 
   // ---- What is said ----
 
-  function say(text) {
-    $("status").textContent = text || READY;
+  /** Have it read aloud once all has settled, even if it was read before. */
+  function speak(text) {
+    window.clearTimeout(speech);
+    $("spoken").textContent = "";
+    speech = window.setTimeout(() => ($("spoken").textContent = text), 400);
     spoken = Date.now();
   }
 
-  function report() {
+  function say(text) {
+    $("status").textContent = text;
+    speak(text);
+  }
+
+  function invite() {
+    const pace = calm() ? "ten epochs once a second" : "20 epochs a second";
+    say(`Play takes ${pace}, and ends after ${LAST}.`);
+  }
+
+  function summary() {
     const { own, fresh } = run[epoch];
-    say(
+    return (
       `Epoch ${epoch}: right on ${percent(own.accuracy)} of these points, on ` +
-        `${percent(fresh.accuracy)} of fresh ones; loss ${show(own.loss)} and ${show(fresh.loss)}.`,
+      `${percent(fresh.accuracy)} of fresh ones; loss ${show(own.loss)} and ${show(fresh.loss)}.`
     );
   }
 
+  const report = () => say(summary());
+
   function verdict() {
-    const theirs = rival && freshScores(rule(rival), truth).accuracy;
-    if (!revealed)
+    if (stage === "draw")
       return rival
         ? "A challenge: somebody drew a line here and sent you the link. Draw yours, then see whose is better."
         : "Above your line you say 1, triangle; below it 0, circle. Where would you draw it?";
+    if (!drawn && !rival)
+      return `Here you see the true line. No rule exceeds ${percent(limit.accuracy)} on fresh points. Ask for a new puzzle to draw a line of your own.`;
     const { accuracy } = freshScores(rule(ends), truth);
     const passed = overtaken(accuracy);
     return [
       `Your line is right on ${percent(accuracy)} of fresh points.`,
-      rival && `The challenger's is right on ${percent(theirs)}.`,
+      rival && duel(accuracy, freshScores(rule(rival), truth).accuracy),
       `No rule exceeds ${percent(limit.accuracy)}.`,
       passed < 0
         ? `Gradient descent does not pass you within ${LAST} epochs.`
-        : `Gradient descent passes you in epoch ${passed}.`,
+        : passed === 0
+          ? "Gradient descent starts from a better one."
+          : `Gradient descent passes you in epoch ${passed}.`,
     ]
       .filter(Boolean)
       .join(" ");
+  }
+
+  function duel(mine, theirs) {
+    const [a, b] = [percent(mine), percent(theirs)];
+    const winner = a === b ? "a draw" : mine > theirs ? "you win" : "they win";
+    return `The challenger's is right on ${b}: ${winner}.`;
   }
 
   // ---- What is drawn ----
@@ -233,14 +274,14 @@
     const { x, y, label } = dataset;
     for (let i = 0; i < x.length; i++) {
       const says = Number(line.w1 * x[i] + line.w2 * y[i] + line.b > 0);
-      const wrong = revealed && says !== label[i] ? 1 : 0;
+      const wrong = stage !== "draw" && says !== label[i] ? 1 : 0;
       const at = `M${pixel(across(x[i]))} ${pixel(down(y[i]))}`;
       paths[2 * label[i] + wrong] += at + (label[i] ? "m0-4l4 7h-8z" : "h0");
     }
     ["right-0", "wrong-0", "right-1", "wrong-1"].forEach((name, i) =>
       $(name).setAttribute("d", paths[i]),
     );
-    $("plane").classList.toggle("revealed", revealed);
+    $("plane").classList.toggle("revealed", stage !== "draw");
     $("plane").classList.toggle("few", x.length <= 200);
   }
 
@@ -270,6 +311,11 @@
     }
     const level = pixel(height(limit.loss));
     $("limit-curve").setAttribute("d", `M40 ${level}H690`);
+    const [from, to] = [known[0], known[epoch]];
+    $("curves").setAttribute(
+      "aria-label",
+      `The loss by epoch, up to epoch ${epoch}: on these points from ${show(from.own.loss)} to ${show(to.own.loss)}, on fresh ones from ${show(from.fresh.loss)} to ${show(to.fresh.loss)}; the limit is ${show(limit.loss)}`,
+    );
     $("top").textContent = top;
     $("horizon").textContent = horizon;
   }
@@ -290,22 +336,21 @@
   function drawDials() {
     for (const [name, choices] of Object.entries(CHOICES)) {
       const at = choices.indexOf(dials[name]);
-      const secret = name === "slope" && !revealed;
+      const secret = name === "slope" && stage === "draw";
       const text = secret ? "?" : dials[name].replace("-", "\u2212");
       $(name).disabled = secret;
       $(name).value = name === "optimizer" ? dials[name] : secret ? 6 : at;
       if (name === "optimizer") continue;
-      $(name).setAttribute("aria-valuetext", text);
+      $(name).setAttribute("aria-valuetext", secret ? "hidden" : text);
       $(`${name}-value`).textContent = text;
     }
     $("key").value = dials.key;
     ["left", "right"].forEach((side, i) => {
       $(side).value = ends[i];
-      $(`${side}-value`).textContent = show(ends[i], 1);
-      const at = i ? HANDLE : -HANDLE;
-      const y = ends[0] + ((ends[1] - ends[0]) * (at + RIGHT)) / (2 * RIGHT);
-      $(`${side}-handle`).setAttribute("cx", across(at));
-      $(`${side}-handle`).setAttribute("cy", pixel(down(y)));
+      $(side).setAttribute("aria-valuetext", show(ends[i]));
+      $(`${side}-value`).textContent = show(ends[i]);
+      $(`${side}-handle`).setAttribute("cx", across(i ? HANDLE : -HANDLE));
+      $(`${side}-handle`).setAttribute("cy", pixel(down(ends[i])));
     });
     const w1 = 6 - thirds.indexOf(dials.slope);
     $("python").textContent = [
@@ -319,64 +364,92 @@
     ].join("\n");
   }
 
+  /** How many circles and triangles a test is true of, in words. */
+  function count(test) {
+    const found = [0, 0];
+    dataset.label.forEach((label, i) => (found[label] += test(i) ? 1 : 0));
+    return `${found[0]} circles and ${found[1]} triangles`;
+  }
+
+  /** Where a line runs and what lies on either side of it, in words. */
+  function tell(name, line) {
+    const places = cut(line);
+    const above = (i) =>
+      (line.w1 * dataset.x[i] + line.w2 * dataset.y[i] + line.b) * line.w2 > 0;
+    if (!places) return `${name} lies outside.`;
+    const [from, to] = places.map(([x, y]) => `(${show(x, 1)}, ${show(y, 1)})`);
+    return (
+      `${name} runs from ${from} to ${to}. Above it are ${count(above)}, below ` +
+      `${count((i) => !above(i))}; it says 1 ${line.w2 < 0 ? "below" : "above"}.`
+    );
+  }
+
   function describe() {
-    const word = (name, line) => {
-      const places = cut(line);
-      if (!places) return `${name} lies outside.`;
-      const [from, to] = places.map(([x, y]) => `(${show(x, 1)}, ${show(y, 1)})`);
-      return `${name} runs from ${from} to ${to}.`;
+    const centre = (kind) => {
+      const of = (column) => {
+        const chosen = column.filter((_, i) => dataset.label[i] === kind);
+        return show(chosen.reduce((a, b) => a + b, 0) / chosen.length, 1);
+      };
+      return `(${of(dataset.x)}, ${of(dataset.y)})`;
     };
     $("text").textContent = [
-      `${dials.points} points, label 0 as circles, label 1 as triangles.`,
-      word("Your line", rule(ends)),
-      ...(revealed
-        ? [
-            word("The true line", truth),
-            word("The learned line", run[epoch].params),
-          ]
-        : ["The true line and the learned line are hidden."]),
-    ].join(" ");
+      `Label 0, circles, around ${centre(0)}; label 1, triangles, around ${centre(1)}.`,
+      drawn || stage === "draw" ? tell("Your line", rule(ends)) : "",
+      stage === "draw"
+        ? "The true line and the learned line are hidden."
+        : tell("The true line", truth),
+      stage !== "draw" && rival
+        ? tell("The challenger's line", rule(rival))
+        : "",
+      stage === "model" ? tell("The learned line", run[epoch].params) : "",
+    ]
+      .filter(Boolean)
+      .join(" ");
   }
 
   function draw() {
-    const { params } = run[epoch];
+    const open = stage !== "draw";
+    const model = stage === "model" && run[epoch].params;
     const yours = rule(ends);
-    $("app").classList.toggle("secret", !revealed);
-    drawPoints(params);
-    drawShade(params);
-    drawLine("truth", revealed && truth, 1);
-    drawLine("learned", revealed && params, 0, params.w2 < 0 ? 20 : -9);
-    drawLine("rival", revealed && rival && rule(rival), 1, 20);
-    drawLine("yours", yours, 0, 22);
+    $("app").dataset.stage = stage;
+    drawPoints(model || yours);
+    drawShade(run[epoch].params);
+    drawLine("truth", open && truth, 1);
+    drawLine("learned", model, 0, model.w2 < 0 ? 20 : -9);
+    drawLine("rival", open && rival && rule(rival), 1, 20);
+    drawLine("yours", (drawn || !model) && yours, 0, 22);
+    for (const side of ["left", "right"])
+      $(`${side}-handle`).style.visibility = $("yours").style.visibility;
+    $("learned-name").textContent = epoch ? "learned" : "untrained";
     drawCurves();
     drawTable();
     drawDials();
     describe();
-    // Set anew only if it changed, since it is read aloud.
-    const text = verdict();
-    if ($("verdict").textContent !== text) $("verdict").textContent = text;
-    $("judge").textContent = revealed ? "Draw on new points" : "Judge my line";
+    $("verdict").textContent = verdict();
+    $("judge").textContent = open ? "New puzzle" : "Judge my line";
+    $("judge").classList.toggle("primary", !open);
+    $("play").classList.toggle("primary", open);
   }
 
   // ---- What happens ----
 
-  function remember() {
-    history.replaceState(null, "", address(epoch ? { epoch } : {}));
-  }
-
   function advance(by) {
+    stage = "model";
     epoch = Math.min(epoch + by, LAST);
     reach(epoch);
     draw();
     if (epoch === LAST) return pause();
-    if (Date.now() - spoken > 3000) report();
+    $("status").textContent = summary();
+    const { accuracy, loss } = run[epoch].fresh;
+    if (Date.now() - spoken > 5000)
+      speak(`Epoch ${epoch}: ${percent(accuracy)} right, loss ${show(loss)}.`);
   }
 
   function play() {
-    revealed = true;
+    stage = "model";
     if (epoch === LAST) restart();
-    const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    timer = window.setInterval(() => advance(calm ? 10 : 1), calm ? 1000 : 50);
+    const [by, wait] = calm() ? [10, 1000] : [1, 50];
+    timer = window.setInterval(() => advance(by), wait);
     $("play").textContent = "Pause";
     say(`Training from epoch ${epoch}.`);
     draw();
@@ -394,9 +467,11 @@
   /** A dial moved: the run begins anew, and goes on if it was playing. */
   function turn(name, value) {
     dials[name] = value;
+    if (stage === "judged") stage = "model";
     restart();
     draw();
-    if (!timer) report();
+    if (stage === "draw") invite();
+    else if (!timer) report();
   }
 
   const newKey = () => String(Math.floor(Math.random() * 10000));
@@ -405,7 +480,6 @@
     play: () => (timer ? pause() : play()),
     step() {
       pause();
-      revealed = true;
       advance(1);
       report();
       remember();
@@ -413,34 +487,43 @@
     reset() {
       pause();
       restart();
+      stage = "model";
       draw();
       report();
       remember();
     },
     fresh() {
+      const reached = epoch;
       turn("key", newKey());
+      if (!timer) reach((epoch = reached));
+      draw();
+      if (!timer && stage !== "draw") report();
       remember();
     },
-    link: () => copy(address({ epoch }), "this setting"),
+    link: (button) => copy(button, address({ epoch }), "this run"),
     judge() {
       pause();
-      if (revealed) {
+      if (stage === "draw") [stage, drawn] = ["judged", true];
+      else {
         const slope = thirds[Math.floor(Math.random() * thirds.length)];
         dials = { ...dials, key: newKey(), slope };
-        [ends, rival, revealed] = [[0, 0], null, false];
+        [ends, rival, drawn, stage] = [[0, 0], null, false, "draw"];
         restart();
-        say("New points, from another line.");
-        history.replaceState(null, "", address({}));
-      } else revealed = true;
+        invite();
+      }
       draw();
+      speak(`${stage === "draw" ? "New points, from another line. " : ""}${verdict()}`);
+      remember();
     },
-    challenge: () =>
-      copy(address({ line: ends.join(",") }), "your line, as a challenge"),
+    challenge: (button) =>
+      copy(button, address({ line: ends.join(",") }), "your line, a challenge"),
   };
 
   function moveEnd(index, value) {
     ends[index] = Math.max(-TOP, Math.min(TOP, Math.round(20 * value) / 20));
+    drawn = true;
     draw();
+    speak(stage === "draw" ? tell("Your line", rule(ends)) : verdict());
   }
 
   /** Drag a handle: the other end of the line stays. */
@@ -450,13 +533,28 @@
       handle.setPointerCapture(event.pointerId);
       event.preventDefault();
     });
+    // Or the page scrolls away under the thumb.
+    handle.addEventListener("touchstart", (event) => event.preventDefault(), {
+      passive: false,
+    });
     handle.addEventListener("pointermove", (event) => {
       if (!handle.hasPointerCapture(event.pointerId)) return;
       const box = $("plane").getBoundingClientRect();
-      const y = TOP - (2 * TOP * (event.clientY - box.top)) / box.height;
-      const other = ends[1 - index];
-      moveEnd(index, other + ((y - other) * 2 * RIGHT) / (RIGHT + HANDLE));
+      moveEnd(
+        index,
+        TOP - (2 * TOP * (event.clientY - box.top)) / box.height,
+      );
     });
+  }
+
+  /** A trial that is asked for stands beside the plane, which comes in view. */
+  function showTrial(/** @type {any} */ { target }) {
+    const link = target.closest('a[href^="#"][href*="="]');
+    const trial = link?.closest("li");
+    if (!link) return;
+    if (trial) $("trial").replaceChildren(...trial.cloneNode(true).childNodes);
+    $("trial").parentElement.hidden = false;
+    $("app").scrollIntoView();
   }
 
   function start() {
@@ -470,7 +568,7 @@
       target.value = dials.key;
     });
     for (const [name, act] of Object.entries(ACTIONS))
-      $(name).addEventListener("click", act);
+      $(name).addEventListener("click", () => act($(name)));
     ["left", "right"].forEach((side, index) => {
       $(side).addEventListener("input", ({ target }) =>
         moveEnd(index, Number(target.value)),
@@ -480,6 +578,7 @@
     // Once a dial is let go: browsers refuse too many addresses a second.
     $("app").addEventListener("change", remember);
     window.addEventListener("hashchange", read);
+    document.addEventListener("click", showTrial);
     read();
     if (!run) {
       restart();
