@@ -422,6 +422,9 @@ def test_a_line_that_nobody_drew_is_not_judged(open_page):
     assert "Your line" not in page.inner_text("#play-verdict")
     assert not page.locator("#play-yours").is_visible()
     assert not page.locator("#play-left-handle").is_visible()
+    page.locator("#play-left").fill("0.5")
+    assert "Your line is right" in page.inner_text("#play-verdict")
+    assert page.locator("#play-yours").is_visible()
 
 
 @pytest.mark.parametrize("width", [1280, 390])
