@@ -98,7 +98,7 @@
     return run[wanted];
   }
 
-  /** The first epoch that does better than this accuracy, or -1. */
+  /** The first epoch that beats this accuracy, or -1. */
   function overtaken(accuracy) {
     for (let k = 0; k <= LAST; k++)
       if (reach(k).fresh.accuracy > accuracy) return k;
@@ -115,7 +115,7 @@
     return `${location.href.split("#")[0]}#${hash || "epoch=0"}`;
   }
 
-  /** A line in the address, even an empty one, hides the true line. */
+  /** A line in it, even an empty one, hides the true line. */
   function remember() {
     const line = rival ? rival.join(",") : stage === "draw" ? "" : null;
     const more = { ...(line !== null && { line }), ...(epoch && { epoch }) };
@@ -124,8 +124,8 @@
 
   /** Set everything as the address says; say what in it is unusable. */
   function read() {
-    const hash = location.hash.slice(1);
-    if (!hash.includes("=") && hash) return; // a heading's
+    const [hash] = location.hash.slice(1).match(/.*=.*/) ?? [""];
+    if (!hash && location.hash && run) return; // a heading's
     const asked = Object.fromEntries(new URLSearchParams(hash));
     const refused = [];
     pause();
@@ -153,7 +153,7 @@
     stage = puzzle ? "draw" : "model";
     draw();
     if (refused.length)
-      say(`The link asks for ${refused.join(", ")}: no such setting here.`);
+      say(`The link asks for ${refused.join(", ")}: no such setting.`);
     else if (stage === "draw") invite();
     else report();
   }
@@ -170,14 +170,14 @@
       button.textContent = "Copied";
       window.setTimeout(() => (button.textContent = text), 2000);
     } catch {
-      // A page from a folder has no clipboard.
+      // From a folder there is no clipboard.
       say(`Copy this link to ${what}: ${link}`);
     }
   }
 
   // ---- What is said ----
 
-  /** Have it read aloud once all has settled, even if it was read before. */
+  /** Have it read aloud, if need be again, once all has settled. */
   function speak(text) {
     window.clearTimeout(speech);
     $("spoken").textContent = "";
@@ -207,31 +207,39 @@
 
   function verdict() {
     if (stage === "draw")
-      return rival
-        ? "A challenge: somebody drew a line here and sent you the link. Draw yours, then see whose is better."
-        : "Above your line you say 1, triangle; below it 0, circle. Where would you draw it?";
-    if (!drawn && !rival)
-      return `Here you see the true line. No rule exceeds ${percent(limit.accuracy)} on fresh points. Ask for a new puzzle to draw a line of your own.`;
-    const { accuracy } = freshScores(rule(ends), truth);
-    const passed = overtaken(accuracy);
-    return [
-      `Your line is right on ${percent(accuracy)} of fresh points.`,
-      rival && duel(accuracy, freshScores(rule(rival), truth).accuracy),
-      `No rule exceeds ${percent(limit.accuracy)}.`,
-      passed < 0
-        ? `Gradient descent does not pass you within ${LAST} epochs.`
-        : passed === 0
-          ? "Gradient descent starts from a better one."
-          : `Gradient descent passes you in epoch ${passed}.`,
-    ]
-      .filter(Boolean)
-      .join(" ");
-  }
-
-  function duel(mine, theirs) {
-    const [a, b] = [percent(mine), percent(theirs)];
-    const winner = a === b ? "a draw" : mine > theirs ? "you win" : "they win";
-    return `The challenger's is right on ${b}: ${winner}.`;
+      return $("verdict").dataset[rival ? "challenge" : "alone"];
+    const [mine, theirs] = [ends, rival ?? ends].map(
+      (line) => freshScores(rule(line), truth).accuracy,
+    );
+    const best = percent(limit.accuracy);
+    const said = [`No rule exceeds ${best}: the labels are partly chance.`];
+    if (drawn)
+      said.unshift(
+        `Your line is right on ${percent(mine)} of fresh points, new ones from the same recipe.`,
+      );
+    if (rival) {
+      const score = percent(theirs);
+      const winner = mine > theirs ? ": you win" : ": they win";
+      const outcome = percent(mine) === score ? ": a draw" : winner;
+      said.splice(
+        -1,
+        0,
+        `The challenger's is right on ${score}${drawn ? outcome : ""}.`,
+      );
+    }
+    if (!drawn) said.push("For a line of your own, ask for a new puzzle.");
+    else if (percent(mine) === best) said.push("You are as good as any.");
+    else {
+      const passed = overtaken(mine);
+      said.push(
+        passed < 0
+          ? `Gradient descent does not pass you within ${LAST} epochs.`
+          : passed
+            ? `Gradient descent passes you in epoch ${passed}.`
+            : "Gradient descent starts from a better one.",
+      );
+    }
+    return said.join(" ");
   }
 
   // ---- What is drawn ----
@@ -263,10 +271,15 @@
     const at = ([x, y]) => `${pixel(across(x))} ${pixel(down(y))}`;
     path.setAttribute("d", `M${places.map(at).join("L")}`);
     const named = (cut(line, 0.35) ?? places)[end];
+    const left = named[0] < 0;
+    // Over its length the line falls so far; the name stays clear of it.
+    const length = text.getComputedTextLength() * (left ? 1 : -1);
+    const fall = Math.max(-40, Math.min((length * line.w1) / line.w2, 40));
+    const clear = dy < 0 ? Math.min(fall, 0) : Math.max(fall, 0);
+    const y = Math.max(26, Math.min(down(named[1]) + dy + clear, 340));
     text.setAttribute("x", pixel(across(named[0])));
-    const y = Math.max(26, Math.min(down(named[1]) + dy, 340));
     text.setAttribute("y", pixel(y));
-    text.setAttribute("text-anchor", named[0] < 0 ? "start" : "end");
+    text.setAttribute("text-anchor", left ? "start" : "end");
   }
 
   function drawPoints(line) {
@@ -314,7 +327,7 @@
     const [from, to] = [known[0], known[epoch]];
     $("curves").setAttribute(
       "aria-label",
-      `The loss by epoch, up to epoch ${epoch}: on these points from ${show(from.own.loss)} to ${show(to.own.loss)}, on fresh ones from ${show(from.fresh.loss)} to ${show(to.fresh.loss)}; the limit is ${show(limit.loss)}`,
+      `Loss in epochs 0 to ${epoch}: on these points ${show(from.own.loss)} to ${show(to.own.loss)}, on fresh ones ${show(from.fresh.loss)} to ${show(to.fresh.loss)}; limit ${show(limit.loss)}`,
     );
     $("top").textContent = top;
     $("horizon").textContent = horizon;
@@ -354,7 +367,9 @@
     });
     const w1 = 6 - thirds.indexOf(dials.slope);
     $("python").textContent = [
-      `line = Line(w1=${w1}.0, w2=3.0, b=0.1).scaled(${dials.scale})`,
+      stage === "draw"
+        ? "line = ...  # hidden until you judge yours"
+        : `line = Line(w1=${w1}.0, w2=3.0, b=0.1).scaled(${dials.scale})`,
       `key = jax.random.key(${dials.key})`,
       `dataset = make_dataset(key, n=${dials.points}, line=line)`,
       `optimizer = ${OPTAX[dials.optimizer](dials.rate)}`,
@@ -364,31 +379,31 @@
     ].join("\n");
   }
 
-  /** How many circles and triangles a test is true of, in words. */
-  function count(test) {
-    const found = [0, 0];
-    dataset.label.forEach((label, i) => (found[label] += test(i) ? 1 : 0));
-    return `${found[0]} circles and ${found[1]} triangles`;
-  }
-
   /** Where a line runs and what lies on either side of it, in words. */
   function tell(name, line) {
     const places = cut(line);
-    const above = (i) =>
-      (line.w1 * dataset.x[i] + line.w2 * dataset.y[i] + line.b) * line.w2 > 0;
+    const { x, y, label } = dataset;
+    const count = (side) => {
+      const found = [0, 0];
+      label.forEach((kind, i) => {
+        const logit = line.w1 * x[i] + line.w2 * y[i] + line.b;
+        found[kind] += Number(logit * line.w2 > 0 === side);
+      });
+      return `${found[0]} circles and ${found[1]} triangles`;
+    };
     if (!places) return `${name} lies outside.`;
-    const [from, to] = places.map(([x, y]) => `(${show(x, 1)}, ${show(y, 1)})`);
+    const at = (xy) => `(${xy.map((v) => show(v, 1)).join(", ")})`;
     return (
-      `${name} runs from ${from} to ${to}. Above it are ${count(above)}, below ` +
-      `${count((i) => !above(i))}; it says 1 ${line.w2 < 0 ? "below" : "above"}.`
+      `${name} runs from ${places.map(at).join(" to ")}. Above it are ${count(true)}, ` +
+      `below ${count(false)}; it says 1 ${line.w2 < 0 ? "below" : "above"}.`
     );
   }
 
   function describe() {
     const centre = (kind) => {
       const of = (column) => {
-        const chosen = column.filter((_, i) => dataset.label[i] === kind);
-        return show(chosen.reduce((a, b) => a + b, 0) / chosen.length, 1);
+        const some = column.filter((_, i) => dataset.label[i] === kind);
+        return show(some.reduce((a, b) => a + b, 0) / some.length, 1);
       };
       return `(${of(dataset.x)}, ${of(dataset.y)})`;
     };
@@ -396,7 +411,7 @@
       `Label 0, circles, around ${centre(0)}; label 1, triangles, around ${centre(1)}.`,
       drawn || stage === "draw" ? tell("Your line", rule(ends)) : "",
       stage === "draw"
-        ? "The true line and the learned line are hidden."
+        ? "The true and the learned line are hidden."
         : tell("The true line", truth),
       stage !== "draw" && rival
         ? tell("The challenger's line", rule(rival))
@@ -414,13 +429,15 @@
     $("app").dataset.stage = stage;
     drawPoints(model || yours);
     drawShade(run[epoch].params);
+    for (const name of ["learned-name", "learned-row"])
+      $(name).textContent = epoch ? "learned" : "untrained";
     drawLine("truth", open && truth, 1);
     drawLine("learned", model, 0, model.w2 < 0 ? 20 : -9);
     drawLine("rival", open && rival && rule(rival), 1, 20);
     drawLine("yours", (drawn || !model) && yours, 0, 22);
     for (const side of ["left", "right"])
       $(`${side}-handle`).style.visibility = $("yours").style.visibility;
-    $("learned-name").textContent = epoch ? "learned" : "untrained";
+    $("challenge").disabled = open && !drawn;
     drawCurves();
     drawTable();
     drawDials();
@@ -451,7 +468,7 @@
     const [by, wait] = calm() ? [10, 1000] : [1, 50];
     timer = window.setInterval(() => advance(by), wait);
     $("play").textContent = "Pause";
-    say(`Training from epoch ${epoch}.`);
+    say("Training.");
     draw();
   }
 
@@ -547,7 +564,7 @@
     });
   }
 
-  /** A trial that is asked for stands beside the plane, which comes in view. */
+  /** Show the trial asked for, and bring the plane in view. */
   function showTrial(/** @type {any} */ { target }) {
     const link = target.closest('a[href^="#"][href*="="]');
     const trial = link?.closest("li");
@@ -568,7 +585,10 @@
       target.value = dials.key;
     });
     for (const [name, act] of Object.entries(ACTIONS))
-      $(name).addEventListener("click", () => act($(name)));
+      // The second click of two may meet what the first has put there.
+      $(name).addEventListener("click", ({ detail }) => {
+        if (name !== "judge" || detail < 2) act($(name));
+      });
     ["left", "right"].forEach((side, index) => {
       $(side).addEventListener("input", ({ target }) =>
         moveEnd(index, Number(target.value)),
@@ -580,10 +600,6 @@
     window.addEventListener("hashchange", read);
     document.addEventListener("click", showTrial);
     read();
-    if (!run) {
-      restart();
-      draw();
-    }
   }
 
   start();
