@@ -28,7 +28,7 @@ UNIT = 50  # of the SVG, to one of the plane
 
 # Between the first epoch and the last, the line is drawn as a clock's hand:
 # its upper half, so long, with these names at some of the tips.
-HANDS = {5: "epoch 5", 10: "10", 15: "", 20: "20", 30: ""}
+HANDS = {5: "epoch 5", 10: "10", 15: "", 20: "", 30: ""}
 REACH = 3.1
 # Where the arrow along the tips begins and ends, in radians.
 SWING = (0.38, 2.62)

@@ -262,7 +262,7 @@
     return [from, to].map((t) => [x + t * sign * w2, y - t * sign * w1]);
   }
 
-  function drawLine(name, line, end, dy = -9) {
+  function drawLine(name, line, end, under = false) {
     const [path, text] = [$(name), $(`${name}-name`)];
     const places = line && cut(line);
     for (const part of [path, text])
@@ -271,15 +271,12 @@
     const at = ([x, y]) => `${pixel(across(x))} ${pixel(down(y))}`;
     path.setAttribute("d", `M${places.map(at).join("L")}`);
     const named = (cut(line, 0.35) ?? places)[end];
-    const left = named[0] < 0;
-    // Over its length the line falls so far; the name stays clear of it.
-    const length = text.getComputedTextLength() * (left ? 1 : -1);
-    const fall = Math.max(-40, Math.min((length * line.w1) / line.w2, 40));
-    const clear = dy < 0 ? Math.min(fall, 0) : Math.max(fall, 0);
-    const y = Math.max(26, Math.min(down(named[1]) + dy + clear, 340));
-    text.setAttribute("x", pixel(across(named[0])));
-    text.setAttribute("y", pixel(y));
-    text.setAttribute("text-anchor", left ? "start" : "end");
+    const [x, y] = [across(named[0]), down(named[1])].map(pixel);
+    const turn = (Math.atan2(line.w1, Math.abs(line.w2)) * 180) / Math.PI;
+    const angle = pixel(line.w2 < 0 ? -turn : turn);
+    text.setAttribute("transform", `translate(${x} ${y}) rotate(${angle})`);
+    text.setAttribute("dy", under ? "1.2em" : "-0.5em");
+    text.setAttribute("text-anchor", end ? "end" : "start");
   }
 
   function drawPoints(line) {
@@ -432,9 +429,9 @@
     for (const name of ["learned-name", "learned-row"])
       $(name).textContent = epoch ? "learned" : "untrained";
     drawLine("truth", open && truth, 1);
-    drawLine("learned", model, 0, model.w2 < 0 ? 20 : -9);
-    drawLine("rival", open && rival && rule(rival), 1, 20);
-    drawLine("yours", (drawn || !model) && yours, 0, 22);
+    drawLine("learned", model, 0, model.w2 < 0);
+    drawLine("rival", open && rival && rule(rival), 1, true);
+    drawLine("yours", (drawn || !model) && yours, 0, true);
     for (const side of ["left", "right"])
       $(`${side}-handle`).style.visibility = $("yours").style.visibility;
     $("challenge").disabled = open && !drawn;
