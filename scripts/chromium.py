@@ -21,13 +21,13 @@ def find():
     )
 
 
-def launch(playwright, path):
-    """Start it so that it reaches no host but this machine."""
+def launch(playwright, path, host="127.0.0.1"):
+    """Start it so that it reaches no host but this one."""
     root = sys.platform != "win32" and os.geteuid() == 0
     return playwright.chromium.launch(
         executable_path=path,
         args=[
-            "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+            f"--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE {host}",
             *(["--no-sandbox"] if root else []),
         ],
     )
