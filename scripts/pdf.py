@@ -18,7 +18,12 @@ import yaml
 from bs4 import BeautifulSoup, Tag
 from playwright.sync_api import Browser, Page, Route, sync_playwright
 from pypdf import PdfReader, PdfWriter
-from pypdf.generic import BooleanObject, DictionaryObject, NameObject
+from pypdf.generic import (
+    BooleanObject,
+    DictionaryObject,
+    NameObject,
+    TextStringObject,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILT = ROOT / "_build" / "html"
@@ -30,8 +35,12 @@ STYLE = ROOT / "scripts" / "pdf.css"
 HOST = "http://127.0.0.1/"
 COLAB = "a[href^='https://colab.research.google.com/github']"
 UNPRINTED = (
-    "script, link, button, .headerlink, .buttons, .playground, noscript style"
+    "script, link, button, .headerlink, .buttons, .playground, noscript style,"
+    ".highlight wbr"
 )
+# Kinds of code that the book's styles leave in ink. Each element of a tagged
+# PDF takes 150 bytes, and these are the most.
+INK = ".highlight :is(.n, .nb, .nn, .o, .p, .w)"
 # As many lines of code or output stay on one page.
 WHOLE = 16
 
@@ -91,9 +100,8 @@ def target(pages: Pages, document: str, address: str) -> str:
     page = pages[there]
     if to.fragment and not page.article.find(id=to.fragment):
         # A setting of the playground's, which only the page itself shows.
-        return (
-            f"{page.select_one('link[rel=canonical]')['href']}#{to.fragment}"
-        )
+        own = page.select_one("link[rel=canonical]")["href"]
+        return f"{own}#{to.fragment}"
     return f"#{name(there, to.fragment)}"
 
 
@@ -106,7 +114,7 @@ def trim(article: Tag) -> None:
     """Take out what only a screen needs."""
     for tag in article.select(UNPRINTED):
         tag.decompose()
-    for tag in article.select("noscript"):
+    for tag in article.select(f"noscript, {INK}"):
         tag.unwrap()
     for link in article.select(COLAB):
         # The chapter's button, not a link in a sentence.
@@ -117,7 +125,8 @@ def trim(article: Tag) -> None:
     for picture in article.select("img"):
         del picture["loading"], picture["decoding"]
     for box in article.select("div.cell, div.cell_input, div.output"):
-        if len(box.select(".code-line")) <= WHOLE:
+        lines = len(box.select(".code-line"))
+        if lines <= WHOLE and not box.select_one("img, svg"):
             box["class"].append("whole")
 
 
@@ -165,7 +174,7 @@ def entry(place: str, text: str, numbers: Numbers) -> str:
 
 def contents(printed: dict[str, Tag], numbers: Numbers) -> str:
     """Return the list of parts, pages and sections, with page numbers."""
-    lines = ['<nav class="contents"><h2 id="contents">Contents</h2>']
+    lines = ['<nav class="contents-pages"><h2 id="contents">Contents</h2>']
     for caption, documents in parts():
         lines.append(f"<p>{escape(caption)}</p>" if caption else "")
         lines.append("<ul>")
@@ -261,15 +270,34 @@ def paper(page: Page) -> bytes:
 def landed(reader: PdfReader) -> Numbers:
     """Return the page, counted from 1, of each place that is linked to."""
     return {
-        place: reader.get_destination_page_number(destination) + 1
+        place.lstrip("/"): reader.get_destination_page_number(destination) + 1
         for place, destination in reader.named_destinations.items()
     }
 
 
-def finished(printed: bytes) -> bytes:
+def outlined(item: DictionaryObject) -> Iterator[DictionaryObject]:
+    """Yield the bookmarks below one, as they are read."""
+    below = item.get("/First")
+    while below:
+        below = below.get_object()
+        yield below
+        yield from outlined(below)
+        below = below.get("/Next")
+
+
+def mend_outline(writer: PdfWriter, titles: list[str]) -> None:
+    """Give bookmarks the spaces that they lose where a title wraps."""
+    items = outlined(writer.root_object["/Outlines"])
+    for item, title in zip(items, titles, strict=True):
+        item[NameObject("/Title")] = TextStringObject(title)
+
+
+def finished(printed: bytes, titles: list[str]) -> bytes:
     """Say what the book is, and not on which machine it was printed."""
     config = settings("_config.yml")
     writer = PdfWriter(clone_from=io.BytesIO(printed))
+    writer.pdf_header = "%PDF-1.7"
+    mend_outline(writer, titles)
     writer.metadata = {
         "/Title": config["title"],
         "/Author": config["author"],
@@ -290,10 +318,11 @@ def render(browser: Browser, folder: Path) -> bytes:
     for _ in range(3):
         page = show(browser, folder, book(folder, numbers))
         printed = paper(page)
+        titles = page.locator("h1, h2, h3, h4").all_text_contents()
         page.close()
         before, numbers = numbers, landed(PdfReader(io.BytesIO(printed)))
         if numbers == before:
-            return finished(printed)
+            return finished(printed, titles)
     sys.exit("the contents' page numbers do not settle: see scripts/pdf.css")
 
 
