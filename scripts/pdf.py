@@ -6,6 +6,7 @@ page each heading lands, then with these numbers in the contents.
 """
 
 import io
+import logging
 import posixpath
 import sys
 from collections.abc import Iterator
@@ -30,6 +31,9 @@ BUILT = ROOT / "_build" / "html"
 PDF = BUILT / "drawing-the-line.pdf"
 STYLE = ROOT / "scripts" / "pdf.css"
 
+# pypdf counts its copies of Chromium's objects, and warns of them.
+logging.getLogger("pypdf").setLevel(logging.ERROR)
+
 # Chromium is handed each file under this name, so that no path of this
 # machine gets into the PDF.
 HOST = "http://127.0.0.1/"
@@ -42,7 +46,11 @@ UNPRINTED = (
 # PDF takes 150 bytes, and these are the most.
 INK = ".highlight :is(.n, .nb, .nn, .o, .p, .w)"
 # As many lines of code or output stay on one page.
-WHOLE = 16
+BOXES = (
+    "div.cell, div.cell_input, div.output, div.solution, "
+    "div[class*='highlight']"
+)
+WHOLE = 12
 
 Pages = dict[str, BeautifulSoup]
 Numbers = dict[str, int]
@@ -105,9 +113,10 @@ def target(pages: Pages, document: str, address: str) -> str:
     return f"#{name(there, to.fragment)}"
 
 
-def open_solution(summary: Tag) -> None:
-    summary.parent["open"] = ""
-    summary.string = "Solution"
+def open_solution(details: Tag) -> None:
+    details.name, details["class"] = "div", ["solution"]
+    details.summary.name = "p"
+    details.p.string = "Solution"
 
 
 def trim(article: Tag) -> None:
@@ -120,11 +129,13 @@ def trim(article: Tag) -> None:
         # The chapter's button, not a link in a sentence.
         if link.parent.get_text() == link.get_text():
             link.parent.decompose()
-    for summary in article.select("summary"):
-        open_solution(summary)
+    for details in article.select("details"):
+        open_solution(details)
     for picture in article.select("img"):
         del picture["loading"], picture["decoding"]
-    for box in article.select("div.cell, div.cell_input, div.output"):
+    for caption in article.select(".playground-still figcaption"):
+        caption.string = "The playground after a hundred epochs."
+    for box in article.select(BOXES):
         lines = len(box.select(".code-line"))
         if lines <= WHOLE and not box.select_one("img, svg"):
             box["class"].append("whole")
