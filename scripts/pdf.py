@@ -160,6 +160,9 @@ def articles(folder: Path) -> dict[str, Tag]:
     for document, page in pages.items():
         rename(pages, document, page.article)
     for document, page in pages.items():
+        for heading in page.article.select("section[id] > :is(h1, h2, h3)"):
+            # A section may begin a page before its heading, with a gap.
+            heading["id"] = heading.parent.attrs.pop("id")
         for tag in page.article.select("[id]"):
             tag["id"] = name(document, tag["id"])
         page.article["id"] = name(document)
@@ -170,9 +173,8 @@ def articles(folder: Path) -> dict[str, Tag]:
 def headings(article: Tag) -> Iterator[tuple[str, str]]:
     """Yield the id and the text of the title and of each section."""
     for heading in article.select("h1, h2"):
-        where = heading if heading.has_attr("id") else heading.parent
         # A title lies where its page does.
-        place = article["id"] if heading.name == "h1" else where["id"]
+        place = article["id"] if heading.name == "h1" else heading["id"]
         yield place, heading.get_text()
 
 
