@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup book test versions notebooks bench record serve lock \
+.PHONY: help setup book pdf test versions notebooks bench record serve lock \
 	repository check-published clean
 
 # The Python that makes .venv: its own as soon as there is one.
@@ -42,6 +42,10 @@ setup: # .venv, as every other command needs it
 book: setup ## execute the chapters and build the book
 	$(call step,book,executing the chapters and building the pages,$(build))
 	@echo 'Open _build/html/index.html, or type: make serve'
+
+pdf: setup ## print the built book as _build/html/drawing-the-line.pdf
+	@[ -e _build/html/index.html ] || $(MAKE) book
+	@.venv/bin/python scripts/pdf.py
 
 test: setup ## run every check there is, the book's own build included
 	$(call step,1/7,lint and format,$(run) ruff check \

@@ -17,8 +17,15 @@ from urllib.parse import quote, unquote, urldefrag, urljoin, urlsplit
 from urllib.request import urlopen
 
 ROOT = Path(__file__).resolve().parent.parent
-# Pages that no sitemap lists, and what only scripts ask for.
-UNLISTED = ("", "404.html", "search.html", "searchindex.js", "sitemap.xml")
+# Pages that no sitemap lists, what only scripts ask for, and the PDF.
+UNLISTED = (
+    "",
+    "404.html",
+    "drawing-the-line.pdf",
+    "search.html",
+    "searchindex.js",
+    "sitemap.xml",
+)
 ADDRESS = re.compile(
     r"""(?:\b(?:href|src)=|\burl\(|@import)\s*["']?([^"'\s>)]+)"""
     r"""|\bcontent="(https?:[^"]+)"""
