@@ -52,6 +52,8 @@ BOXES = (
 )
 WHOLE = 12
 
+NEWER = "install version 131 or newer, or set CHROMIUM to its path"
+
 Pages = dict[str, BeautifulSoup]
 Numbers = dict[str, int]
 
@@ -300,6 +302,8 @@ def outlined(item: DictionaryObject) -> Iterator[DictionaryObject]:
 
 def mend_outline(writer: PdfWriter, titles: list[str]) -> None:
     """Give bookmarks the spaces that they lose where a title wraps."""
+    if "/Outlines" not in writer.root_object:
+        sys.exit(f"Chromium prints no bookmarks: {NEWER}")
     items = outlined(writer.root_object["/Outlines"])
     for item, title in zip(items, titles, strict=True):
         item[NameObject("/Title")] = TextStringObject(title)
