@@ -573,6 +573,14 @@ def test_site_keeps_the_rule(rule, site):
     fail_on(rule(site))
 
 
+@pytest.mark.skipif(not PUBLISHED, reason="asks of the published book")
+def test_pdf_is_published(site):
+    path = site.folder / "drawing-the-line.pdf"
+    assert path.is_file() and path.read_bytes()[:4] == b"%PDF", (
+        f"the published book has no {path.name}: publish.yml makes it"
+    )
+
+
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_document_has_a_page(document, site):
     assert site[document].article.h1
