@@ -45,7 +45,7 @@ UNPRINTED = (
 # Kinds of code that the book's styles leave in ink. Each element of a tagged
 # PDF takes 150 bytes, and these are the most.
 INK = ".highlight :is(.n, .nb, .nn, .o, .p, .w)"
-# As many lines of code or output stay on one page.
+# Of these, those that have no more lines than that stay on one page.
 BOXES = (
     "div.cell, div.cell_input, div.output, div.solution, "
     "div[class*='highlight']"
@@ -139,7 +139,7 @@ def trim(article: Tag) -> None:
         caption.string = "The playground after a hundred epochs."
     for box in article.select(BOXES):
         lines = len(box.select(".code-line"))
-        if lines <= WHOLE and not box.select_one("img, svg"):
+        if lines <= WHOLE and not box.select_one("img, svg, table"):
             box["class"].append("whole")
 
 
