@@ -60,7 +60,7 @@ test: setup ## run every check there is, the book's own build included
 	$(call step,6/7,the built pages,$(run) pytest tests \
 		-m 'book and not browser')
 	$(call step,7/7,the pages in a browser,$(run) pytest tests \
-		-m browser -rs -n 2 --dist loadgroup)
+		-m browser -rs -n 2 --dist loadfile)
 	@printf '\nAll seven steps passed.\n'
 
 versions: setup ## the chapters on Colab's, the oldest, the newest versions

@@ -18,7 +18,6 @@ from pypdf import PdfReader
 pytestmark = [
     pytest.mark.book,
     pytest.mark.browser,
-    pytest.mark.xdist_group("pdf"),  # one worker prints it
     pytest.mark.skipif(bool(PUBLISHED), reason="asks of the built folder"),
 ]
 

@@ -7,11 +7,7 @@ import subprocess
 import pytest
 from manuscript import DOCUMENTS, ROOT
 
-pytestmark = [
-    pytest.mark.book,
-    pytest.mark.browser,
-    pytest.mark.xdist_group("node"),  # one worker installs the tools
-]
+pytestmark = [pytest.mark.book, pytest.mark.browser]
 
 TOOLS = ROOT / "tests" / "node"
 SCRIPTS = ROOT / "book" / "assets" / "playground"

@@ -22,6 +22,7 @@ SHEETS = (
     "mystnb.*.css",
     "copybutton.css",
     "book.css",
+    "playground/playground.css",
 )
 # The theme ships with these, and no page asks for them.
 UNASKED = ("bootstrap.js", "fontawesome.js")

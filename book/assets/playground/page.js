@@ -272,8 +272,8 @@
     path.setAttribute("d", `M${places.map(at).join("L")}`);
     const named = (cut(line, 0.35) ?? places)[end];
     const [x, y] = [across(named[0]), down(named[1])].map(pixel);
-    const turn = (Math.atan2(line.w1, Math.abs(line.w2)) * 180) / Math.PI;
-    const angle = pixel(line.w2 < 0 ? -turn : turn);
+    const tilt = (Math.atan2(line.w1, Math.abs(line.w2)) * 180) / Math.PI;
+    const angle = pixel(line.w2 < 0 ? -tilt : tilt);
     text.setAttribute("transform", `translate(${x} ${y}) rotate(${angle})`);
     text.setAttribute("dy", under ? "1.2em" : "-0.5em");
     text.setAttribute("text-anchor", end ? "end" : "start");
@@ -332,14 +332,16 @@
 
   function drawTable() {
     const { params, own, fresh } = run[epoch];
+    const put = (id, text) =>
+      ($(id).textContent = stage === "model" ? text : "?");
     $("epoch").textContent = `epoch ${epoch}`;
     [own, fresh, limit].forEach((column, i) => {
-      $(`accuracy-${i}`).textContent = percent(column.accuracy);
-      $(`loss-${i}`).textContent = show(column.loss);
+      put(`accuracy-${i}`, percent(column.accuracy));
+      put(`loss-${i}`, show(column.loss));
     });
     for (const name of ["w1", "w2", "b"]) {
-      $(`learned-${name}`).textContent = show(params[name]);
-      $(`true-${name}`).textContent = show(truth[name]);
+      put(`learned-${name}`, show(params[name]));
+      put(`true-${name}`, show(truth[name]));
     }
   }
 
