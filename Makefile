@@ -50,7 +50,7 @@ pdf: setup ## print the built book as _build/html/drawing-the-line.pdf
 test: setup ## run every check there is, the book's own build included
 	$(call step,1/7,lint and format,$(run) ruff check \
 		&& $(run) ruff format --check)
-	$(call step,2/7,unit tests,$(run) pytest tests \
+	$(call step,2/7,unit tests,$(run) pytest tests -n 2 --dist loadfile \
 		-m 'not book and not browser and not versions')
 	$(call step,3/7,chapters give their committed outputs,$(run) pytest \
 		--nbval notebooks/ -n 2 --dist loadfile)
