@@ -10,6 +10,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
+from manuscript import fail_on
 
 ROOT = Path(__file__).resolve().parents[1]
 SETUP = ROOT / "scripts" / "setup.py"
@@ -207,27 +208,45 @@ def contents(folder):
     }
 
 
-@pytest.mark.parametrize(
-    ("name", "wanted"),
-    [
-        ("_config.yml", [f"url: &repository {URL}\n", f"baseurl: {PAGES}\n"]),
-        ("pyproject.toml", [f'"{URL}"', f'"{PAGES}"']),
-        ("CITATION.cff", [f"repository-code: {URL}\n", f"url: {PAGES}\n"]),
-        (
-            "README.md",
-            [f"({URL}/actions/workflows/{w}.yml)" for w in ("ci", "newest")]
-            + [
-                f"<{PAGES}>",
-                f"(https://colab.research.google.com/github/{OWNER}/{NAME}/"
-                "blob/main/notebooks/01_data.ipynb)",
-            ],
-        ),
+COPIES = {
+    "_config.yml": [f"url: &repository {URL}\n", f"baseurl: {PAGES}\n"],
+    "pyproject.toml": [f'"{URL}"', f'"{PAGES}"'],
+    "CITATION.cff": [f"repository-code: {URL}\n", f"url: {PAGES}\n"],
+    "README.md": [
+        f"({URL}/actions/workflows/ci.yml)",
+        f"({URL}/actions/workflows/ci.yml/badge.svg)",
+        f"({URL}/actions/workflows/newest.yml)",
+        f"({URL}/actions/workflows/newest.yml/badge.svg)",
+        f"<{PAGES}>",
+        f"(https://colab.research.google.com/github/{OWNER}/{NAME}/"
+        "blob/main/notebooks/01_data.ipynb)",
     ],
-)
-def test_every_file_gives_the_same_address(name, wanted):
-    text = (ROOT / name).read_text("utf-8")
-    for address in wanted:
-        assert address in text, f"{name}: {address}; run make repository"
+}
+
+
+def every_file_gives_the_same_address(root):
+    owners = re.compile(
+        r"(?:github\.com/|/github/|https://)([\w.-]+?)(?:/|\.github\.io/)"
+        rf"{re.escape(NAME)}(?![\w-])"
+    )
+    for name, wanted in COPIES.items():
+        text = (root / name).read_text("utf-8")
+        for address in wanted:
+            if address not in text:
+                yield f"{name}: lacks {address!r}; run make repository URL=…"
+        for owner in set(owners.findall(text)) - {OWNER}:
+            yield (
+                f"{name}: names the account {owner}, and _config.yml {OWNER}; "
+                "run make repository URL=…"
+            )
+
+
+RULES = [every_file_gives_the_same_address]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_addresses_keep_the_rule(rule):
+    fail_on(rule(ROOT))
 
 
 def test_nobody_can_register_the_placeholder():
