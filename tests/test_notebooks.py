@@ -408,7 +408,8 @@ def normalized(chapter: Chapter) -> Problems:
         keys |= {f"image.{key}" for key in cell.mystnb.get("image", {})}
         keys -= {"tags", "mystnb", "image", "image.alt"}
         keys -= {"code_prompt_show", "code_prompt_hide"}
-        if keys or cell.node.get("attachments"):
+        keys |= {"attachments"} & set(cell.node)
+        if keys:
             yield f"{cell}: leftover metadata {sorted(keys)}; {mend}"
         if not cell.source.strip():
             yield f"{cell}: an empty cell; delete it"
@@ -670,14 +671,16 @@ def test_no_key_is_used_twice(name, key_checks):
 def test_a_key_used_twice_is_caught(tmp_path):
     keys = "import jax\nkey, other = jax.random.split(jax.random.key(0))"
     twice = "jax.random.normal({0}) + jax.random.normal({0})"
-    sources = [keys, twice.format("key"), twice.format("other")]
+    sources = [keys, twice.format("key"), "1 / 0", twice.format("other")]
     cells = [nbformat.v4.new_code_cell(source) for source in sources]
     cells[1].metadata.tags = ["demonstration"]
+    cells[2].metadata.tags = ["raises-exception"]
     path = tmp_path / "reuse.ipynb"
     nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
     run = run_with_key_check(path)
     assert run.returncode == 1
-    assert "reuse.ipynb, cell 3 uses a key twice" in run.stderr
+    assert "reuse.ipynb, cell 4 uses a key twice: 'jax" in run.stderr
+    assert "Split the key, one part for each draw" in run.stderr
 
 
 # --- nbval has teeth ------------------------------------------------------

@@ -492,7 +492,11 @@ FAULTS = [
     Fault(normalized, widgets, r"metadata \[.*'widgets'\]; run make note"),
     Fault(normalized, version, "language_info names a version; run make"),
     Fault(normalized, scrolled, r"cell 5 .*\['scrolled'\]; run make note"),
-    Fault(normalized, attached, r"cell 4 .*leftover metadata \[\]; run make"),
+    Fault(
+        normalized,
+        attached,
+        r"cell 4 .*leftover metadata \['attach.*; run make",
+    ),
     Fault(normalized, empty_cell, "cell 4 .*an empty cell; delete it"),
     *(
         Fault(
