@@ -5,13 +5,14 @@ import inspect
 import re
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
+from types import ModuleType
 from typing import Any, NamedTuple
 
 
 class Fault(NamedTuple):
     """How to damage a copy, and what the rule then says."""
 
-    rule: Callable[[Any], Iterator[str]]
+    rule: Callable[..., Iterator[str]]
     damage: Callable[[Any], Any]
     says: str  # a regular expression
     where: str = ""
@@ -21,17 +22,20 @@ def rule_of(fault: Fault) -> str:
     return fault.rule.__name__
 
 
-def red(fault: Fault, copy: Any) -> int:
-    """Return the line of the yield that says what the fault wants said."""
-    problems = fault.rule(copy)
+def red(fault: Fault, *copy: Any, named: str = "") -> int:
+    """Return the line of the yield that says what the fault wants said.
+
+    Somewhere it must say, too, where the fault is.
+    """
+    problems = fault.rule(*copy)
     said = []
     for problem in problems:
-        if re.search(fault.says, problem, re.DOTALL):
+        if named in problem and re.search(fault.says, problem, re.DOTALL):
             return problems.gi_frame.f_lineno
         said.append(problem)
     raise AssertionError(
-        f"{rule_of(fault)} should say {fault.says!r} of what was planted, and "
-        f"says {said}"
+        f"{rule_of(fault)} should say {fault.says!r} of what was planted "
+        f"{named and 'in ' + named}, and says {said}"
     )
 
 
@@ -63,4 +67,18 @@ def unplanted(
                 f"{rule.__name__}: no planted fault reaches the yield in line "
                 f"{line} of {rule.__code__.co_filename.rpartition('/')[2]}; "
                 "plant one in FAULTS"
+            )
+
+
+def unlisted(module: ModuleType, listed: list[Callable]) -> Iterator[str]:
+    """Yield each rule of a module that no list has, so that none runs it."""
+    for each in vars(module).values():
+        wanted = inspect.isgeneratorfunction(each) and (
+            each.__module__ == module.__name__
+            and each.__annotations__.get("return") is module.Problems
+        )
+        if wanted and each not in listed:
+            yield (
+                f"{module.__name__}.{each.__name__} is a rule that no test "
+                "runs; name it in RULES"
             )

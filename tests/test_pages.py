@@ -623,7 +623,7 @@ def documents_have_pages(site: Site) -> Problems:
     for document in DOCUMENTS:
         page = site.everything.get(site.folder / f"{document}.html")
         if page is None or not page.article or not page.article.h1:
-            yield f"{document}: no page with a title in it; run make book"
+            yield f"{document}.html: no page with a title in it; run make book"
 
 
 RULES = [

@@ -17,7 +17,7 @@ import test_setup
 import test_taught
 from manuscript import ROOT, Chapter, fail_on, read
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
-from teeth import Fault, red, rule_of, unplanted
+from teeth import Fault, red, rule_of, unlisted, unplanted
 from test_notebooks import (
     alt_texts_differ,
     changes_are_as_printed,
@@ -694,7 +694,7 @@ def plant(tmp_path_factory):
         damaged = damaged or nbformat.writes(chapter.notebook) + "\n"
         try:
             chapter.path.write_text(damaged, "utf-8")
-            return red(fault, Chapter(chapter.path))
+            return red(fault, Chapter(chapter.path), named=chapter.name)
         finally:
             chapter.path.write_bytes(whole)
 
@@ -728,6 +728,11 @@ def test_each_thing_that_a_rule_can_say_is_planted(plant, plant_in_book):
     found = {fault: plant(fault) for fault in FAULTS}
     found |= {fault: plant_in_book(fault) for fault in BOOK_FAULTS}
     fail_on(unplanted(RULES + BOOK_RULES, found))
+
+
+@pytest.mark.parametrize("module", [test_notebooks, test_taught])
+def test_each_rule_is_in_a_list(module):
+    fail_on(unlisted(module, RULES + BOOK_RULES))
 
 
 def test_an_undamaged_copy_is_clean(tmp_path):
