@@ -1,0 +1,692 @@
+"""Each rule of the built pages goes red at faults planted in a copy."""
+
+import base64
+import io
+import random
+import re
+import shutil
+from collections.abc import Callable
+from copy import copy
+from functools import cache
+
+import numpy as np
+import pytest
+import test_pages
+from manuscript import (
+    BASE,
+    TAUGHT,
+    Cell,
+    Chapter,
+    colab_url,
+    fail_on,
+    read,
+    repository,
+)
+from PIL import Image
+from teeth import Fault, red, rule_of, unlisted, unplanted
+from test_pages import (
+    FEW,
+    LOST,
+    RULES,
+    Page,
+    Site,
+    changed_pixels,
+    chapters_show_their_drawings,
+    chapters_show_their_pictures,
+    colab_buttons,
+    decoded,
+    documents_have_pages,
+    headings_have_links,
+    heads_are_complete,
+    heads_say_what_a_link_shows,
+    intro_draws_the_chapters,
+    links_resolve,
+    maths_is_drawn,
+    missing_page_leads_back,
+    no_leftovers,
+    no_machine_paths,
+    nothing_foreign_is_requested,
+    nothing_holds_the_page_up,
+    one_title_and_steps,
+    own_address_shows_the_first_page,
+    page_shows_what_was_drawn,
+    pages_are_light,
+    pictures_are_current,
+    pictures_have_alt,
+    pictures_keep_their_place,
+    readers_can_answer,
+    search_knows_all,
+    setup_is_hidden,
+    sitemap_lists_the_documents,
+    solutions_are_folded,
+)
+
+pytestmark = pytest.mark.book
+
+# Where a rule reads any page, and where it reads chapters.
+PAGE = "CHANGELOG.html"
+PLAIN = "notebooks/02_model.html"
+LIVELY = "notebooks/04_training.html"
+INTRO = "book/intro.html"
+SHEET = "_static/pages.css"
+FOREIGN = "https://example.org/a.png"
+
+# --- Damage to the text of a file -----------------------------------------
+
+
+def puts(html: str, before: str = "</article>") -> Callable[[str], str]:
+    def damage(text):
+        assert before in text
+        return text.replace(before, html + before, 1)
+
+    return damage
+
+
+def heads(html: str) -> Callable[[str], str]:
+    return puts(html, "</head>")
+
+
+def swaps(pattern: str, new: str = "", times: int = 1) -> Callable[[str], str]:
+    """Put ``new`` for what a regular expression matches; 0 times is all."""
+
+    def damage(text):
+        damaged, count = re.subn(pattern, new, text, count=times, flags=re.S)
+        assert count, f"nothing matches {pattern}"
+        return damaged
+
+    return damage
+
+
+def ends(more: str) -> Callable[[str], str]:
+    return lambda text: text + more
+
+
+def is_gone(text: str) -> None:
+    """Take the file away."""
+
+
+def meta(name: str) -> str:
+    return rf'<meta (?:name|property)="{name}" content="[^"]*" ?/>'
+
+
+def weighs(text: str) -> str:
+    heavy = random.Random(0).randbytes(310_000).hex()
+    return text + f"<!--{heavy}-->"
+
+
+FAULTS = [
+    Fault(documents_have_pages, is_gone, "no page .*; run make book"),
+    Fault(documents_have_pages, swaps("h1", "h2", 0), "no page with a title"),
+    *(
+        Fault(links_resolve, puts(html), f"{said} is no file of the book")
+        for html, said in (
+            ("<form action=gone.html></form>", "<form> leads to .*which"),
+            ("<object data=gone.svg></object>", "<object> leads to .*which"),
+            ("<a href=gone.html></a>", "<a> leads to 'gone.html', which"),
+            ("<video poster=gone.png></video>", "<video> leads to .*which"),
+            ("<img src=gone.png>", "<img> leads to 'gone.png', which"),
+            ("<use xlink:href=gone.svg></use>", "<use> leads to .*which"),
+        )
+    ),
+    Fault(
+        links_resolve,
+        puts("<a href=#gone></a>"),
+        f"'#gone', which has no place #gone in {PAGE}",
+    ),
+    Fault(
+        links_resolve,
+        puts("<a href=/book/intro.html></a>"),
+        "which is absolute: the book may lie in any folder",
+    ),
+    Fault(
+        links_resolve,
+        puts("<a href=book/intro.html></a>"),
+        "which does not begin with /.*: this page lies anywhere",
+        LOST,
+    ),
+    Fault(
+        links_resolve,
+        ends("b { src: url(gone.woff2) }"),
+        "a style asks 'gone.woff2', which is no file of the book",
+        SHEET,
+    ),
+    *(
+        Fault(
+            nothing_foreign_is_requested,
+            puts(html),
+            f"asks {FOREIGN}; vendor it",
+        )
+        for html in (
+            f"<img src={FOREIGN}>",
+            f"<img srcset='a.png 1x, {FOREIGN}'>",
+            f"<object data={FOREIGN}></object>",
+            f"<video poster={FOREIGN}></video>",
+            f"<link rel=stylesheet href={FOREIGN}>",
+            f"<link rel=preload href={FOREIGN}>",
+            f"<use href={FOREIGN}></use>",
+            f"<use xlink:href={FOREIGN}></use>",
+            f"<b style='background: url({FOREIGN})'></b>",
+            f"<style>@import '{FOREIGN}';</style>",
+        )
+    ),
+    *(
+        Fault(
+            nothing_foreign_is_requested,
+            puts(f"<script>fetch('{word}')</script>"),
+            f"a script names {word}; take it out",
+        )
+        for word in ("https://example.org", "mathjax", "thebe")
+    ),
+    *(
+        Fault(
+            nothing_foreign_is_requested,
+            ends(css),
+            "a style asks //example.org/a; vendor it",
+            SHEET,
+        )
+        for css in ("@import '//example.org/a'", "b{c:url(//example.org/a)}")
+    ),
+    Fault(
+        colab_buttons,
+        puts(f"<a href='{colab_url('01_data')}'></a>"),
+        "the Colab link .*01_data.ipynb is none of .*02_model.ipynb",
+        PLAIN,
+    ),
+    Fault(
+        colab_buttons,
+        puts("<a href='https://colab.google.com/x'></a>"),
+        r"the Colab link https://colab.google.com/x is none of \[",
+    ),
+    Fault(
+        colab_buttons,
+        swaps(re.escape(colab_url("02_model")), "#", 0),
+        "article has no link .* in Colab, https://.*/02_model.ipynb",
+        PLAIN,
+    ),
+    Fault(heads_are_complete, swaps('lang="en"'), "<html> wants lang=en"),
+    Fault(heads_are_complete, swaps('rel="icon"', "rel=x"), "html.favicon"),
+    Fault(
+        heads_are_complete,
+        swaps("<title>[^<]*", "<title>C"),
+        "the title 'C' wants 4 characters or more",
+    ),
+    Fault(
+        heads_are_complete,
+        swaps(meta("description")),
+        "the description '' wants 40 characters .*see book/descriptions.yml",
+    ),
+    Fault(
+        heads_are_complete,
+        swaps("<title>[^<]*", "<title>Page not found — Drawing the Line"),
+        f"the title is that of {LOST}; each page wants its own",
+    ),
+    Fault(
+        heads_are_complete,
+        heads("<meta name=x content=None>"),
+        "<meta .* holds markup, or nothing; want words",
+    ),
+    Fault(
+        heads_are_complete,
+        heads(f"<meta property=x content='{BASE}gone.png'>"),
+        "gone.png in the head is no file of the book",
+    ),
+    *(
+        Fault(
+            heads_say_what_a_link_shows,
+            swaps('(name="description" content=")[^"]*', rf"\1{text}"),
+            "wants to be one sentence of at most 200 char.*descriptions.yml",
+        )
+        for text in ("What changed and when", "What changed. " * 15)
+    ),
+    *(
+        Fault(
+            heads_say_what_a_link_shows,
+            swaps(meta(name)),
+            rf"{name} is \[\], not once '",
+        )
+        for name in (
+            "description",
+            "og:description",
+            "og:image",
+            "og:title",
+            "og:url",
+            "twitter:card",
+        )
+    ),
+    Fault(
+        heads_say_what_a_link_shows,
+        heads("<meta property=og:url content='https://example.org/'>"),
+        r"og:url is \[.*example.org/'\], not once 'https://",
+    ),
+    Fault(
+        heads_say_what_a_link_shows,
+        swaps("(rel=.canonical. href=.)[^\"']*", rf"\1{BASE}"),
+        rf"canonical link is \[.*\], not once '{BASE}CHANGELOG.html'",
+    ),
+    Fault(
+        own_address_shows_the_first_page,
+        swaps(meta("og:title")),
+        "lacks <meta .*og:title.*, which book/intro.html has; copy",
+        "index.html",
+    ),
+    Fault(
+        sitemap_lists_the_documents,
+        is_gone,
+        f"lacks {BASE}CHANGELOG.html; run make book",
+        "sitemap.xml",
+    ),
+    *(
+        Fault(
+            sitemap_lists_the_documents,
+            ends(f"<url><loc>{BASE}{name}.html</loc></url>"),
+            f"want no {BASE}{name}.html, or want it once; .*sitemap_excludes",
+            "sitemap.xml",
+        )
+        for name in ("search", "book/intro")
+    ),
+    Fault(
+        missing_page_leads_back,
+        heads(f"<link rel=canonical href='{BASE}404.html'>"),
+        "names an address of its own, and is shown at any",
+        LOST,
+    ),
+    *(
+        Fault(
+            missing_page_leads_back,
+            swaps(rf"(<article.*)/{name}.html", r"\1/gone.html", 0),
+            f"the article has no link to /.*{name}.html",
+            LOST,
+        )
+        for name in ("book/intro", "search")
+    ),
+    *(
+        Fault(
+            readers_can_answer,
+            puts(f"<a href='{repository()['url']}/{address}'></a>", "</body>"),
+            r"leads to \[.*\], but has no source; take the links off",
+            "search.html",
+        )
+        for address in ("edit/main/search.md", "issues/new?title=Search")
+    ),
+    Fault(
+        readers_can_answer,
+        swaps("/edit/main/CHANGELOG", "/edit/main/CHANGES"),
+        r"edit links are \[.*CHANGES.md'\], want one of \[.*CHANGELOG.md",
+    ),
+    Fault(
+        readers_can_answer,
+        swaps("new.title=Changelog", "new?title=Other"),
+        r"links that report are \[.*Other'\], want one with .*'Changelog'",
+    ),
+    Fault(
+        headings_have_links,
+        puts("<h2>News</h2>"),
+        "the heading 'News' wants a link to itself, a.headerlink",
+    ),
+    Fault(one_title_and_steps, puts("<h1>B</h1>"), "2 <h1>, want one, its"),
+    Fault(one_title_and_steps, swaps("h1", "h2", 0), "0 <h1>, want one, its"),
+    Fault(
+        one_title_and_steps,
+        puts("<h2>A</h2><h4>B</h4>"),
+        "<h4> 'B' skips a level; want <h3>",
+    ),
+    Fault(
+        one_title_and_steps,
+        puts("<h2><a>#</a></h2>"),
+        "an empty <h2>; want words in it",
+    ),
+    *(
+        Fault(
+            pictures_have_alt,
+            puts(html),
+            r"<(img|svg).* wants alt text that says what .*, or aria-hidden",
+        )
+        for html in (
+            "<img src=a.png>",
+            "<img src=a.png alt=''>",
+            "<img src=a.png alt='A plane'>",
+            "<img src=a.png alt='../_images/a-picture-of-points'>",
+            "<img src=a.png alt='a-picture-of-the-points.png'>",
+            "<svg></svg>",
+            "<svg><title>A plane</title></svg>",
+        )
+    ),
+    Fault(
+        pictures_have_alt,
+        puts("<img src=a.png alt=ab>", "</body>"),
+        "<img .* wants alt text",
+    ),
+    Fault(
+        chapters_show_their_pictures,
+        swaps('<img alt="The thousand points[^>]*>'),
+        r"shows 0 pictures of its cells, not the 1 .*alt texts: \['The",
+        PLAIN,
+    ),
+    Fault(
+        chapters_show_their_pictures,
+        swaps('alt="The thousand', 'alt="The hundred'),
+        "shows 1 pictures .*'The hundred.*'The thousand",
+        PLAIN,
+    ),
+    Fault(
+        chapters_show_their_drawings,
+        swaps('(<article.*aria-label=")', r"\1Other: "),
+        "other drawings than in its cells; run make book",
+        LIVELY,
+    ),
+    Fault(
+        intro_draws_the_chapters,
+        swaps(r'(chapters">\s*<li>)<svg.*?</svg>', r"\1"),
+        r"draws \['../notebooks/02.*not \['../notebooks/01.*; run scripts/ca",
+        INTRO,
+    ),
+    Fault(
+        setup_is_hidden,
+        swaps('class="cell ', 'class="', 0),
+        "shows no cells at all; run make book",
+        PLAIN,
+    ),
+    Fault(
+        setup_is_hidden,
+        puts("<pre>from importlib.util import find_spec</pre>"),
+        r"shows the setup cell \('from importlib.*; tag it remove-cell",
+        PLAIN,
+    ),
+    Fault(
+        solutions_are_folded,
+        swaps("<(/?)details", r"<\1div"),
+        r"the solution .*cell \d+ .* is not folded; tag it hide-cell",
+        PLAIN,
+    ),
+    Fault(
+        solutions_are_folded,
+        swaps("<details", "<details open"),
+        r"the solution .*cell \d+ .* is open; want it folded",
+        PLAIN,
+    ),
+    Fault(
+        solutions_are_folded,
+        swaps("Show the solution", "Show code cell source", 0),
+        "<summary>.* should say Show the solution",
+        PLAIN,
+    ),
+    Fault(maths_is_drawn, puts("<p>so $x$</p>"), r"raw LaTeX '\$' in 'so \$x"),
+    Fault(
+        maths_is_drawn,
+        puts(r"<p>\alpha</p>"),
+        r"raw LaTeX '\\\\alpha' in .*; want a formula",
+    ),
+    Fault(
+        maths_is_drawn,
+        swaps("(<article.*?)<math.*?</math>", r"\1"),
+        r"\d+ formulas, the chapter has \d+; run make book",
+        PLAIN,
+    ),
+    *(
+        Fault(
+            no_leftovers,
+            puts(f"<p>{text}</p>"),
+            rf"'{word}' stands in '{text}'; want what it stands for",
+        )
+        for text, word in (
+            ("None", "None"),
+            ("NaN", "NaN"),
+            ("by None of us", "by None"),
+            ("a loss of nan nats", "nan"),
+            ("is undefined here", "undefined"),
+            ("TODO: say more", "TODO"),
+            ("FIXME", "FIXME"),
+            ("Traceback", "Traceback"),
+            ("{{ title }}", r"\{\{"),
+            ("{% endif", r"\{%"),
+        )
+    ),
+    Fault(
+        no_leftovers,
+        puts("<div class='output traceback'></div>"),
+        "1 tracebacks, but 0 cells tagged raises-exception; want one each",
+        PLAIN,
+    ),
+    Fault(
+        no_leftovers,
+        puts("<div class='output stderr'></div>"),
+        "shows what a cell wrote to stderr; mend its cause, or tag",
+        PLAIN,
+    ),
+    *(
+        Fault(
+            no_machine_paths,
+            ends(f"/* {path}/a.css */"),
+            f"names a path of this machine, b'{path[:5]}.*; take it out",
+            SHEET,
+        )
+        for path in ("/home/me", "/Users/me", "/root/me", "/tmp/me")
+    ),
+    Fault(
+        no_machine_paths,
+        ends(f"/* {test_pages.ROOT}/a.css */"),
+        "names a path of this machine, b'/.*; take it out",
+        SHEET,
+    ),
+    Fault(
+        search_knows_all,
+        is_gone,
+        "missing, so search finds nothing; run make book",
+        "searchindex.js",
+    ),
+    Fault(
+        search_knows_all,
+        swaps(r'("docnames": \[.*?)"CHANGELOG", ', r"\1"),
+        "search does not know CHANGELOG; run make book",
+        "searchindex.js",
+    ),
+    Fault(
+        pages_are_light,
+        weighs,
+        r"\d{6} bytes, more than \d{6}; .*'CHANGELOG.html'\]: make them ligh",
+    ),
+    Fault(
+        pictures_keep_their_place,
+        swaps(' width="1120"'),
+        "webp wants a width and a height",
+        PLAIN,
+    ),
+    Fault(
+        pictures_keep_their_place,
+        swaps(' width="1120"', ' width="1121"'),
+        r"webp is \('1120', .*, not \('1121', .*; give it its own width",
+        PLAIN,
+    ),
+    Fault(
+        nothing_holds_the_page_up,
+        heads("<script src=a.js></script>"),
+        "<script src=.* holds the page up; defer it",
+    ),
+    Fault(
+        nothing_holds_the_page_up,
+        heads("<link rel=stylesheet href=a.css>"),
+        "2 style sheets, want one; see SHEETS",
+    ),
+]
+
+# --- Each rule goes red ---------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def site(built, tmp_path_factory):
+    """A copy of the built pages, to be damaged page by page."""
+    folder = tmp_path_factory.mktemp("built") / "html"
+    return Site(shutil.copytree(built, folder))
+
+
+@pytest.fixture(scope="module")
+def plant(site):
+    """Plant a fault in a file; return the line of the rule that saw it."""
+
+    @cache
+    def plant(fault: Fault) -> int:
+        where = fault.where or PAGE
+        path = site.folder / where
+        whole = path.read_bytes()
+        damaged = fault.damage(whole.decode())
+        try:
+            if damaged is None:
+                path.unlink()
+            else:
+                path.write_text(damaged, "utf-8")
+            return red(fault, reread(site, where), named=where)
+        finally:
+            path.write_bytes(whole)
+
+    return plant
+
+
+def reread(site: Site, name: str) -> Site:
+    """Return the site with one file read again."""
+    again, path = copy(site), site.folder / name
+    again.everything = dict(site.everything)
+    if again.everything.pop(path, None) and path.is_file():
+        again.everything[path] = Page(path, name)
+    # As they were sorted: the first page of two is the one named.
+    again.everything = dict(sorted(again.everything.items()))
+    return again
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=rule_of)
+def test_a_fault_in_a_page_is_seen(fault, plant):
+    plant(fault)
+
+
+def test_each_thing_that_a_rule_can_say_is_planted(plant):
+    fail_on(unplanted(RULES, {fault: plant(fault) for fault in FAULTS}))
+
+
+def test_each_rule_is_in_a_list():
+    listed = [*RULES, pictures_are_current, page_shows_what_was_drawn]
+    fail_on(unlisted(test_pages, listed))
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_an_undamaged_copy_is_clean(rule, site):
+    fail_on(rule(reread(site, PLAIN)))
+
+
+# --- And the pictures -----------------------------------------------------
+
+
+def inked(pixels: np.ndarray) -> np.ndarray:
+    """Return where a picture has the strongest of its colours."""
+    colours = Image.fromarray(pixels).getcolors(pixels.size)
+    many = [np.array(colour) for count, colour in colours if count > 200]
+    ink = max(many, key=lambda colour: np.ptp(colour[:3]))
+    return (pixels == ink).all(axis=-1)
+
+
+def shifted(pixels: np.ndarray, ink: np.ndarray) -> np.ndarray:
+    """Move one colour by a pixel, as of a line or of points."""
+    moved = pixels.copy()
+    moved[ink] = 255
+    moved[np.roll(ink, 1, axis=0)] = pixels[ink][0]
+    return moved
+
+
+def recoloured(pixels: np.ndarray, ink: np.ndarray) -> np.ndarray:
+    """Show one colour as its inverse."""
+    other = pixels.copy()
+    other[ink, :3] = 255 - other[ink, :3]
+    return other
+
+
+def without_a_point(pixels: np.ndarray, ink: np.ndarray) -> np.ndarray:
+    """Paint over as much colour as the smallest marker has."""
+    row, column = np.argwhere(ink)[0]
+    fewer = pixels.copy()
+    fewer[row : row + 5, column : column + 5] = 255
+    return fewer
+
+
+def cropped(pixels: np.ndarray, ink: np.ndarray) -> np.ndarray:
+    return pixels[:, :-1]
+
+
+PICTURES = [
+    pytest.param(data, id=f"{name}-cell-{cell.number}")
+    for name in TAUGHT
+    for cell in read(name).code
+    for data in cell.pictures
+]
+
+
+@pytest.mark.parametrize("data", PICTURES)
+def test_a_changed_picture_is_seen(data):
+    picture = decoded(data).convert("RGBA")
+    pixels = np.asarray(picture)
+    ink = inked(pixels)
+    for damage in (shifted, recoloured, without_a_point, cropped):
+        other = Image.fromarray(damage(pixels, ink))
+        assert changed_pixels(picture, other) > FEW, damage.__name__
+    rounded = Image.fromarray(np.clip(pixels, 8, 247))
+    assert changed_pixels(picture, rounded) == 0
+
+
+def encoded(pixels: np.ndarray) -> str:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def moves_the_line(chapter: Chapter) -> None:
+    data = picture(chapter).outputs[0].data
+    pixels = np.asarray(decoded(data["image/png"]).convert("RGBA"))
+    data["image/png"] = encoded(shifted(pixels, inked(pixels)))
+
+
+def draws_nothing(chapter: Chapter) -> None:
+    picture(chapter).outputs.clear()
+
+
+def has_other_cells(chapter: Chapter) -> None:
+    picture(chapter).source += "\n1"
+
+
+def picture(chapter: Chapter) -> Cell:
+    return next(cell for cell in chapter.code if cell.pictures)
+
+
+DRAWN = [
+    Fault(
+        pictures_are_current,
+        moves_the_line,
+        r"cell \d+ .*\d+ pixels are not as committed; .* run make notebooks",
+    ),
+    Fault(
+        pictures_are_current,
+        draws_nothing,
+        r"cell \d+ .*draws 0 .*, and 1 are committed; run make notebooks",
+    ),
+    Fault(
+        pictures_are_current,
+        has_other_cells,
+        "the pages are of other cells; run make book",
+    ),
+    Fault(
+        page_shows_what_was_drawn,
+        moves_the_line,
+        r"\d+ pixels of .*_images.* are not as .*cell \d+ .*fast_pages.py",
+    ),
+]
+
+
+def test_a_fault_in_what_was_drawn_is_seen(site):
+    name = "02_model"
+    beside = {
+        pictures_are_current: read(name),
+        page_shows_what_was_drawn: site[f"notebooks/{name}"],
+    }
+    found = {}
+    for fault in DRAWN:
+        executed = read(name)
+        fail_on(fault.rule(beside[fault.rule], executed))
+        fault.damage(executed)
+        found[fault] = red(fault, beside[fault.rule], executed, named=name)
+    fail_on(unplanted(beside, found))
