@@ -726,8 +726,8 @@ def page_shows_what_was_drawn(page: Page, executed: Chapter) -> Problems:
             )
 
 
-def drawn_by_this_build(site: Site, name: str) -> Chapter:
-    executed = site.folder.parent / "jupyter_execute" / "notebooks"
+def drawn_by_this_build(built: Path, name: str) -> Chapter:
+    executed = built.parent / "jupyter_execute" / "notebooks"
     return Chapter(executed / f"{name}.ipynb")
 
 
@@ -742,11 +742,17 @@ def test_committed_pictures_are_current(name, site):
         pytest.skip(
             f"matplotlib {installed} draws otherwise than the lock's {locked}"
         )
-    fail_on(pictures_are_current(read(name), drawn_by_this_build(site, name)))
+    fail_on(
+        pictures_are_current(
+            read(name), drawn_by_this_build(site.folder, name)
+        )
+    )
 
 
 @pytest.mark.skipif(bool(PUBLISHED), reason="asks of this machine's build")
 @pytest.mark.parametrize("name", TAUGHT)
 def test_page_shows_what_was_drawn(name, site):
     page = site[f"notebooks/{name}"]
-    fail_on(page_shows_what_was_drawn(page, drawn_by_this_build(site, name)))
+    fail_on(
+        page_shows_what_was_drawn(page, drawn_by_this_build(site.folder, name))
+    )
