@@ -65,17 +65,17 @@ def tagged(cell: Any, tag: str) -> bool:
     return tag in cell.metadata.get("tags", [])
 
 
-def where(is_it: Callable[[Any], bool]) -> Callable[[Any], Any]:
+def first(is_it: Callable[[Any], bool]) -> Callable[[Any], Any]:
     """Return what finds a notebook's first cell of some kind."""
     return lambda notebook: next(filter(is_it, notebook.cells))
 
 
 def having(text: str) -> Callable[[Any], Any]:
-    return where(lambda cell: text in cell.source)
+    return first(lambda cell: text in cell.source)
 
 
 def showing(kind: str, text: str = "") -> Callable[[Any], Any]:
-    return where(
+    return first(
         lambda cell: any(
             text in output.get("data", {}).get(kind, "")
             for output in cell.get("outputs", [])
@@ -89,16 +89,26 @@ def title(notebook: Any) -> Any:
 
 
 def prose(notebook: Any) -> Any:
-    """The first text below the imports, which has no heading."""
-    return notebook.cells[3]
+    """The first text below the imports."""
+    below = notebook.cells[notebook.cells.index(code(notebook)) - 1 :]
+    return next(cell for cell in below if cell.cell_type == "markdown")
 
 
-code = where(lambda cell: cell.get("execution_count") == 3)
-setup = where(lambda cell: tagged(cell, "remove-cell"))
-solution = where(lambda cell: tagged(cell, "hide-cell"))
+code = first(lambda cell: cell.get("execution_count") == 3)
+setup = first(lambda cell: tagged(cell, "remove-cell"))
+solution = first(lambda cell: tagged(cell, "hide-cell"))
 picture = showing("image/png")
 drawing = showing("text/html", "<svg")
 bar = having("trange(")
+
+
+def at(cell: Callable) -> str:
+    """Return how a message names a cell."""
+    notebook = read(CHAPTER).notebook
+    return f"cell {notebook.cells.index(cell(notebook)) + 1} .*"
+
+
+PROSE, CODE = at(prose), at(code)
 
 # --- Damage ---------------------------------------------------------------
 
@@ -267,7 +277,9 @@ ASKS = [
 ]
 
 FAULTS = [
-    Fault(one_title, writes("# Second"), r"wanted; found \[.*cell 1 .*cell 4"),
+    Fault(
+        one_title, writes("# Second"), rf"wanted; found \[.*cell 1 .*{PROSE}"
+    ),
     Fault(one_title, edits(title, "# ", ""), r"first cell, is wanted; .*\[\]"),
     Fault(
         colab_link,
@@ -277,19 +289,19 @@ FAULTS = [
     Fault(
         colab_link,
         writes("[Colab](https://colab.research.google.com/github/a/b)"),
-        "cell 4 .*link is https://colab.*/a/b, not https://colab.*02_model",
+        f"{PROSE}link is https://colab.*/a/b, not https://colab.*02_model",
     ),
     Fault(setup_cell, tags(setup), "the first code cell, .* is tagged"),
     Fault(setup_cell, tags(code, "remove-cell"), "and only that, is tagged"),
     Fault(
         setup_cell,
         edits(setup, "https://github.com/", f"https://github.com/{NOBODY}"),
-        rf"cell 2 .*installs from \['https.*{NOBODY}.*not from .*; run make",
+        rf"cell \d+ .*installs from \['https.*{NOBODY}.*not from .*; run make",
     ),
     Fault(
         setup_cell,
         edits(setup, 'find_spec("helpers") is None', "True"),
-        "cell 2 .*install only if find_spec finds no",
+        r"cell \d+ .*install only if find_spec finds no",
     ),
     Fault(
         recap_then_exercises,
@@ -299,7 +311,7 @@ FAULTS = [
     Fault(
         solved_exercises,
         tags(code, "hide-cell"),
-        "cell 5 .*hide-cell is for solutions, below Exercises",
+        f"{CODE}hide-cell is for solutions, below Exercises",
     ),
     Fault(solved_exercises, few_solutions, "2 solved .*; write at least 3"),
     Fault(solved_exercises, ends_in_words, "'The end.*last cell .*a solution"),
@@ -312,35 +324,35 @@ FAULTS = [
     ),
     Fault(solved_exercises, unfolded, r"cell \d+ .*'Show the solution'"),
     Fault(solved_exercises, not_executed, r"cell \d+ .*run make notebooks"),
-    Fault(sizes, runs("\n" * 25), r"cell 5 .*\d+ lines of code, at most 25"),
-    Fault(sizes, runs("#" * 80), "cell 5 .*of 80 characters, at most 79: '##"),
-    Fault(sizes, writes("word " * 121), r"cell 4 .*\d+ words, at most 120"),
+    Fault(sizes, runs("\n" * 25), rf"{CODE}\d+ lines of code, at most 25"),
+    Fault(sizes, runs("#" * 80), f"{CODE}of 80 characters, at most 79: '##"),
+    Fault(sizes, writes("word " * 121), rf"{PROSE}\d+ words, at most 120"),
     Fault(sizes, few_cells, r"\d+ code cells, not 15 to 30"),
     Fault(sizes, many_cells, r"\d+ code cells, not 15 to 30"),
     *(
-        Fault(plain_words, writes(f"It {word} is."), f"cell 4 .*'{word}'.*out")
+        Fault(plain_words, writes(f"It {word} is."), f"{PROSE}'{word}'.*out")
         for word in ("simply", "Obviously", "just")
     ),
-    Fault(plain_words, runs("# just so"), "cell 5 .*'just'"),
+    Fault(plain_words, runs("# just so"), f"{CODE}'just'"),
     *(
         Fault(
             plain_markdown,
             writes(text),
-            rf"cell 4 .*{re.escape(text[:4])}.* is MyST, .* write plain",
+            rf"{PROSE}{re.escape(text[:4])}.* is MyST, .* write plain",
         )
         for text in MYST
     ),
     *(
-        Fault(plain_markdown, writes(html), "cell 4 .*HTML '<b>.*; use markdo")
+        Fault(plain_markdown, writes(html), f"{PROSE}HTML '<b>.*; use markdo")
         for html in ("<b>\n</b>", "a <b>word</b>")
     ),
     Fault(
         links_lead_somewhere,
         writes("[that](12_gone.ipynb#here)"),
-        "cell 4 .*12_gone.ipynb#here is no file beside the chapter",
+        f"{PROSE}12_gone.ipynb#here is no file beside the chapter",
     ),
     *(
-        Fault(randomness_by_keys, runs(line), f"cell 5 .*'{said}': .*{wanted}")
+        Fault(randomness_by_keys, runs(line), f"{CODE}'{said}': .*{wanted}")
         for line, said, wanted in (
             ("key = jax.random.PRNGKey(0)", "PRNGKey", "jax.random.key"),
             ("np.random.seed(0)", "np.random", "explicit key"),
@@ -357,33 +369,33 @@ FAULTS = [
     Fault(
         clean_outputs,
         shows(code, "error", ename="E", evalue="no", traceback=[]),
-        "cell 5 .*1 errors; .*raises-exception has one, any other none",
+        f"{CODE}1 errors; .*raises-exception has one, any other none",
     ),
     Fault(
         clean_outputs,
         tags(code, "raises-exception"),
-        "cell 5 .*0 errors; .*raises-exception has one",
+        f"{CODE}0 errors; .*raises-exception has one",
     ),
     Fault(
         clean_outputs,
         shows(code, "stream", name="stderr", text="Careful"),
-        "cell 5 .*stderr says 'Careful'; mend its cause",
+        f"{CODE}stderr says 'Careful'; mend its cause",
     ),
     Fault(
         clean_outputs,
         shows(code, "display_data", metadata={"a": 1}),
-        "cell 5 .*output metadata; run make notebooks",
+        f"{CODE}output metadata; run make notebooks",
     ),
     Fault(
         clean_outputs,
         shows(code, "display_data", data={"application/json": {}}),
-        "cell 5 .*type application/json, not text or PNG",
+        f"{CODE}type application/json, not text or PNG",
     ),
     *(
         Fault(
             clean_outputs,
             prints(f"{text}\n"),
-            f"cell 5 .*prints {re.escape(repr(text))}.*not; print less",
+            f"{CODE}prints {re.escape(repr(text))}.*not; print less",
         )
         for text in PATHS + OBJECTS
     ),
@@ -394,7 +406,7 @@ FAULTS = [
         pictures, shows_picture(9), r"cell \d+ .*2 pictures share .*one a cell"
     ),
     Fault(pictures, no_alt, r"cell \d+ .*alt text .* if and only if"),
-    Fault(pictures, describes(code, "A plane" * 9), "cell 5 .*if and only if"),
+    Fault(pictures, describes(code, "A plane" * 9), f"{CODE}if and only if"),
     *(
         Fault(
             pictures,
@@ -406,12 +418,12 @@ FAULTS = [
     Fault(
         pictures,
         writes("![A plane with a thousand points](gone.png)"),
-        "cell 4 .*the picture gone.png is no file here",
+        f"{PROSE}the picture gone.png is no file here",
     ),
     Fault(
         pictures,
         writes("![A plane](01_data.ipynb)"),
-        "cell 4 .*01_data.ipynb wants alt text of 20",
+        f"{PROSE}01_data.ipynb wants alt text of 20",
     ),
     Fault(
         drawings,
@@ -456,10 +468,10 @@ FAULTS = [
             (f"aria-label={50 * 'a'}", "aaa"),
         )
     ),
-    Fault(known_tags, tags(code, "skip"), r"cell 5 .*\['skip'\]; take"),
-    Fault(known_tags, tags(prose, "hide-cell"), r"cell 4 .*\['hide-cell'\]"),
+    Fault(known_tags, tags(code, "skip"), rf"{CODE}\['skip'\]; take"),
+    Fault(known_tags, tags(prose, "hide-cell"), rf"{PROSE}\['hide-cell'\]"),
     *(
-        Fault(known_tags, runs(comment), "cell 5 .*comment .*take it out")
+        Fault(known_tags, runs(comment), f"{CODE}comment .*take it out")
         for comment in ("# NBVAL_SKIP", "#PYTEST_VALIDATE_IGNORE_OUTPUT")
     ),
     *(
@@ -491,13 +503,13 @@ FAULTS = [
     Fault(normalized, indented, "not as nbformat writes it; run make note"),
     Fault(normalized, widgets, r"metadata \[.*'widgets'\]; run make note"),
     Fault(normalized, version, "language_info names a version; run make"),
-    Fault(normalized, scrolled, r"cell 5 .*\['scrolled'\]; run make note"),
+    Fault(normalized, scrolled, rf"{CODE}\['scrolled'\]; run make note"),
     Fault(
         normalized,
         attached,
-        r"cell 4 .*leftover metadata \['attach.*; run make",
+        rf"{PROSE}leftover metadata \['attach.*; run make",
     ),
-    Fault(normalized, empty_cell, "cell 4 .*an empty cell; delete it"),
+    Fault(normalized, empty_cell, f"{PROSE}an empty cell; delete it"),
     *(
         Fault(
             digits_in_prose,
@@ -523,7 +535,7 @@ FAULTS = [
     Fault(
         taught_equals_shipped,
         runs("class LogisticRegression:\n    pass"),
-        r"stands in 2 cells, not in one: \[.*cell 5 .*cell \d+ ",
+        rf"stands in 2 cells, not in one: \[.*{CODE}cell \d+ ",
     ),
     Fault(
         taught_equals_shipped,
@@ -539,18 +551,18 @@ FAULTS = [
     Fault(
         each_name_in_its_chapter,
         runs("def make_dataset():\n    pass"),
-        "cell 5 .*make_dataset belongs to helpers/data.py; import it, or",
+        f"{CODE}make_dataset belongs to helpers/data.py; import it, or",
     ),
     Fault(
         each_name_in_its_chapter,
         runs("for_all = 1\nfit = 2"),
-        "cell 5 .*fit belongs to helpers/training.py; import it, or",
+        f"{CODE}fit belongs to helpers/training.py; import it, or",
     ),
     *(
         Fault(
             imports_from_earlier,
             runs(line),
-            "cell 5 .*imports helpers.training, which no earlier .*; define",
+            f"{CODE}imports helpers.training, which no earlier .*; define",
         )
         for line in (
             "from helpers.training import fit",
@@ -604,7 +616,7 @@ BOOK_FAULTS = [
     Fault(
         setup_cells_are_alike,
         changes("notebooks/02_model.ipynb", "# in Colab", "# on Colab"),
-        "02_model.ipynb, cell 2 .*01_data.ipynb, cell 2 .*make them alike",
+        r"02_model.ipynb, cell \d+ .*01_data.ipynb, cell \d+ .*make them al",
     ),
     Fault(
         alt_texts_differ,
