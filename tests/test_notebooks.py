@@ -1,7 +1,7 @@
 """The chapters keep the book's rules.
 
 Each rule is a function of a chapter, or of the whole tree, that yields what
-is wrong with it; it can be pointed at any copy. test_teeth.py does.
+is wrong with it; it can be pointed at any copy. test_faults.py does.
 """
 
 import base64

@@ -1,7 +1,7 @@
 """The built pages are whole: links, pictures, words, and no other host.
 
 Each rule is a function of a built site that yields what is wrong with it; it
-can be pointed at any copy. test_teeth_pages.py does.
+can be pointed at any copy. test_page_faults.py does.
 """
 
 import base64

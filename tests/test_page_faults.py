@@ -12,6 +12,7 @@ from functools import cache
 import numpy as np
 import pytest
 import test_pages
+from faults import Fault, red, rule_of, unlisted, unplanted
 from manuscript import (
     BASE,
     TAUGHT,
@@ -23,7 +24,6 @@ from manuscript import (
     repository,
 )
 from PIL import Image
-from teeth import Fault, red, rule_of, unlisted, unplanted
 from test_pages import (
     FEW,
     LOST,

@@ -15,9 +15,9 @@ import pytest
 import test_notebooks
 import test_setup
 import test_taught
+from faults import Fault, red, rule_of, unlisted, unplanted
 from manuscript import ROOT, Chapter, fail_on, read
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
-from teeth import Fault, red, rule_of, unlisted, unplanted
 from test_notebooks import (
     alt_texts_differ,
     changes_are_as_printed,
