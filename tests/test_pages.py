@@ -32,6 +32,7 @@ from manuscript import (
     repository,
 )
 from PIL import Image, ImageChops
+from teeth import order
 
 pytestmark = pytest.mark.book
 
@@ -586,7 +587,36 @@ def test_document_has_a_page(document, site):
     assert site[document].article.h1
 
 
-# --- Committed pictures are those that this build drew --------------------
+# --- What nbval leaves: committed pictures and order are this build's ------
+
+
+def executed(name: str, site: Site) -> Chapter:
+    """Return a chapter as this build executed it."""
+    folder = site.folder.parent / "jupyter_execute"
+    return Chapter(folder / "notebooks" / f"{name}.ipynb")
+
+
+def outputs_are_in_order(committed: Chapter, executed: Chapter) -> Problems:
+    for cell, fresh in zip(committed.code, executed.code, strict=True):
+        if cell.is_compared and order(cell.outputs) != order(fresh.outputs):
+            yield (
+                f"{cell}: its outputs are not in the order of this build; "
+                "run make notebooks, then make book"
+            )
+
+
+@pytest.mark.skipif(bool(PUBLISHED), reason="asks of this machine's build")
+@pytest.mark.parametrize("name", TAUGHT)
+def test_committed_outputs_are_in_order(name, site):
+    fail_on(outputs_are_in_order(read(name), executed(name, site)))
+
+
+def test_swapped_outputs_are_seen():
+    first = next(iter(TAUGHT))
+    other = read(first)
+    cell = next(c for c in other.code if c.pictures and len(c.outputs) > 1)
+    cell.outputs.reverse()
+    assert len(list(outputs_are_in_order(read(first), other))) == 1
 
 
 def changed_pixels(one: str, other: str) -> int:
@@ -630,7 +660,4 @@ def test_committed_pictures_are_current(name, site):
         pytest.skip(
             f"matplotlib {installed} draws otherwise than the lock's {locked}"
         )
-    executed = site.folder.parent / "jupyter_execute" / "notebooks"
-    fail_on(
-        pictures_are_current(read(name), Chapter(executed / f"{name}.ipynb"))
-    )
+    fail_on(pictures_are_current(read(name), executed(name, site)))
