@@ -61,14 +61,33 @@ def test_what_is_ignored_is_named(seen, missed):
     assert sorted(missed_by(seen)) == sorted(missed)
 
 
+def cell(source, printed, *tags):
+    cell = new_code_cell(source, execution_count=1, metadata={"tags": tags})
+    cell.outputs = [new_output("stream", text=printed)]
+    return cell
+
+
 def test_what_nbval_is_told_to_ignore_is_named(tmp_path):
-    cell = new_code_cell("print('7 apples')", execution_count=1)
-    cell.outputs = [new_output("stream", text="7 apples\n")]
-    nbformat.write(new_notebook(cells=[cell]), tmp_path / "trial.ipynb")
-    (tmp_path / "any").write_text("regex: \\d\nreplace: 0\n")
+    cells = [
+        cell("print('1.5 and 2')", "1.5 and 2\n"),
+        cell("# NBVAL_IGNORE_OUTPUT\nprint()", "3\n"),
+        cell("print()", "4 s\n", "nbval-ignore-output"),
+    ]
+    nbformat.write(new_notebook(cells=cells), tmp_path / "trial.ipynb")
+    (tmp_path / "decimals").write_text("regex: \\.\\d\nreplace: \n")
     command = [sys.executable, ROOT / "scripts" / "teeth.py", "--nbval"]
-    command += [tmp_path, "--nbval-sanitize-with", tmp_path / "any"]
+    command += [tmp_path, "--nbval-sanitize-with", tmp_path / "decimals"]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    missed = "NOT CAUGHT: trial.ipynb, cell 1: 7 in line 1 of its text"
-    assert missed in run.stdout.split("\n"), run.stdout + run.stderr
+    assert re.findall(r"NOT CAUGHT: .*", run.stdout) == [
+        f"NOT CAUGHT: trial.ipynb, cell {missed}"
+        for missed in [
+            "1: 1.5 in line 1 of its text",
+            "2: 3 in line 1 of its text",
+            "2: line 1 of its text taken out",
+            "2: output 1 taken out",
+            "2: output 1 put in twice",
+            "2: an output put in",
+        ]
+    ]
+    assert re.search(r"^trial +3 +1 +8 +4 +1 +0$", run.stdout, re.M)
     assert run.returncode == 1
