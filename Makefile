@@ -3,14 +3,16 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup book pdf test versions notebooks bench record serve lock \
-	repository check-published clean
+.PHONY: help setup book pdf test versions teeth notebooks bench record serve \
+	lock repository check-published clean
 
 # The Python that makes .venv: its own as soon as there is one.
 PYTHON := $(shell [ -e .venv/complete ] && [ -x .venv/bin/python ] \
 	&& echo .venv/bin/python || echo python3)
 PORT := 8000
 run := .venv/bin/python -m
+# How chapters are compared.
+nbval := --nbval notebooks/ -n 2 --dist loadfile
 
 # Nobody's own settings may change what runs here or which kernel starts.
 unexport $(filter JAX_% XLA_% JUPYTER_% PYTHON%,$(.VARIABLES))
@@ -53,7 +55,7 @@ test: setup ## run every check there is, the book's own build included
 	$(call step,2/7,unit tests,$(run) pytest tests -n 2 --dist loadfile \
 		-m 'not book and not browser and not versions')
 	$(call step,3/7,chapters give their committed outputs,$(run) pytest \
-		--nbval notebooks/ -n 2 --dist loadfile)
+		$(nbval))
 	$(call step,4/7,and do so on the versions of Colab,$(run) pytest \
 		tests/test_versions.py -k colab -rs)
 	$(call step,5/7,the book builds without a warning,$(build))
@@ -66,6 +68,9 @@ test: setup ## run every check there is, the book's own build included
 versions: setup ## the chapters on Colab's, the oldest, the newest versions
 	$(call step,versions,executing the chapters on other versions,$(run) \
 		pytest tests/test_versions.py -rs)
+
+teeth: setup ## see that a change of any printed digit would be caught
+	@.venv/bin/python scripts/teeth.py $(nbval)
 
 notebooks: setup ## execute and normalize the chapters in place
 	@.venv/bin/python scripts/chapters.py

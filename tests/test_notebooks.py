@@ -77,10 +77,12 @@ def setup_cell(chapter: Chapter) -> Problems:
         )
         return
     addresses = re.findall(r"git\+([^\s'\"]+)", setup[0].source)
-    if addresses != [repository()["url"]]:
+    # Of the branch that the Colab link opens.
+    wanted = f"{repository()['url']}@{repository()['branch']}"
+    if addresses != [wanted]:
         yield (
-            f"{setup[0]}: installs from {addresses}, not from "
-            f"{repository()['url']}; run make repository URL=…"
+            f"{setup[0]}: installs from {addresses}, not from {wanted}; "
+            "run make repository URL=…"
         )
     if 'if find_spec("helpers") is None:' not in setup[0].source:
         yield f"{setup[0]}: install only if find_spec finds no helpers"

@@ -36,7 +36,7 @@ from test_pages import (
     colab_buttons,
     decoded,
     documents_have_pages,
-    drawn_by_this_build,
+    executed,
     headings_have_links,
     heads_are_complete,
     heads_say_what_a_link_shows,
@@ -49,6 +49,7 @@ from test_pages import (
     nothing_foreign_is_requested,
     nothing_holds_the_page_up,
     one_title_and_steps,
+    outputs_are_in_order,
     own_address_shows_the_first_page,
     page_shows_what_was_drawn,
     pages_are_light,
@@ -563,7 +564,7 @@ def test_each_thing_that_a_rule_can_say_is_planted(plant):
 
 
 def test_each_rule_is_in_a_list():
-    listed = [*RULES, pictures_are_current, page_shows_what_was_drawn]
+    listed = [*RULES, *(fault.rule for fault in DRAWN)]
     fail_on(unlisted(test_pages, listed))
 
 
@@ -645,11 +646,22 @@ def has_other_cells(chapter: Chapter) -> None:
     picture(chapter).source += "\n1"
 
 
+def draws_first(chapter: Chapter) -> None:
+    cells = (cell for cell in chapter.code if cell.pictures)
+    next(cell for cell in cells if len(cell.outputs) > 1).outputs.reverse()
+
+
 def picture(chapter: Chapter) -> Cell:
     return next(cell for cell in chapter.code if cell.pictures)
 
 
 DRAWN = [
+    Fault(
+        outputs_are_in_order,
+        draws_first,
+        r"cell \d+ .*not in the order of this build; run make notebooks",
+        "01_data",
+    ),
     Fault(
         pictures_are_current,
         moves_the_line,
@@ -674,15 +686,14 @@ DRAWN = [
 
 
 def test_a_fault_in_what_was_drawn_is_seen(site, built):
-    name = "02_model"
-    beside = {
-        pictures_are_current: drawn_by_this_build(built, name),
-        page_shows_what_was_drawn: site[f"notebooks/{name}"],
-    }
     found = {}
     for fault in DRAWN:
-        executed = drawn_by_this_build(built, name)
-        fail_on(fault.rule(beside[fault.rule], executed))
-        fault.damage(executed)
-        found[fault] = red(fault, beside[fault.rule], executed, named=name)
-    fail_on(unplanted(beside, found))
+        name = fault.where or "02_model"
+        beside = executed(name, built)
+        if fault.rule is page_shows_what_was_drawn:
+            beside = site[f"notebooks/{name}"]
+        chapter = executed(name, built)
+        fail_on(fault.rule(beside, chapter))
+        fault.damage(chapter)
+        found[fault] = red(fault, beside, chapter, named=name)
+    fail_on(unplanted({fault.rule for fault in DRAWN}, found))

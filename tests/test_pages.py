@@ -32,6 +32,7 @@ from manuscript import (
     repository,
 )
 from PIL import Image, ImageChops
+from teeth import order
 
 pytestmark = pytest.mark.book
 
@@ -668,7 +669,28 @@ def test_pdf_is_published(site):
     )
 
 
-# --- Committed pictures are those that this build drew --------------------
+# --- What nbval leaves: committed pictures and order are this build's ------
+
+
+def executed(name: str, built: Path) -> Chapter:
+    """Return a chapter as this build executed it."""
+    folder = built.parent / "jupyter_execute"
+    return Chapter(folder / "notebooks" / f"{name}.ipynb")
+
+
+def outputs_are_in_order(committed: Chapter, executed: Chapter) -> Problems:
+    for cell, fresh in zip(committed.code, executed.code, strict=False):
+        if cell.is_compared and order(cell.outputs) != order(fresh.outputs):
+            yield (
+                f"{cell}: its outputs are not in the order of this build; "
+                "run make notebooks, then make book"
+            )
+
+
+@pytest.mark.skipif(bool(PUBLISHED), reason="asks of this machine's build")
+@pytest.mark.parametrize("name", TAUGHT)
+def test_committed_outputs_are_in_order(name, site):
+    fail_on(outputs_are_in_order(read(name), executed(name, site.folder)))
 
 
 def decoded(data: str) -> Image.Image:
@@ -726,11 +748,6 @@ def page_shows_what_was_drawn(page: Page, executed: Chapter) -> Problems:
             )
 
 
-def drawn_by_this_build(built: Path, name: str) -> Chapter:
-    executed = built.parent / "jupyter_execute" / "notebooks"
-    return Chapter(executed / f"{name}.ipynb")
-
-
 @pytest.mark.skipif(bool(PUBLISHED), reason="asks of this machine's build")
 @pytest.mark.parametrize("name", TAUGHT)
 def test_committed_pictures_are_current(name, site):
@@ -742,17 +759,11 @@ def test_committed_pictures_are_current(name, site):
         pytest.skip(
             f"matplotlib {installed} draws otherwise than the lock's {locked}"
         )
-    fail_on(
-        pictures_are_current(
-            read(name), drawn_by_this_build(site.folder, name)
-        )
-    )
+    fail_on(pictures_are_current(read(name), executed(name, site.folder)))
 
 
 @pytest.mark.skipif(bool(PUBLISHED), reason="asks of this machine's build")
 @pytest.mark.parametrize("name", TAUGHT)
 def test_page_shows_what_was_drawn(name, site):
     page = site[f"notebooks/{name}"]
-    fail_on(
-        page_shows_what_was_drawn(page, drawn_by_this_build(site.folder, name))
-    )
+    fail_on(page_shows_what_was_drawn(page, executed(name, site.folder)))

@@ -127,7 +127,8 @@ def place(request, tmp_path_factory) -> Iterator[Place]:
         made = (".git", ".venv*", "*build", "*_cache", "__pycache__")
         shutil.copytree(ROOT, place.book, ignore=shutil.ignore_patterns(*made))
         shutil.copytree(ROOT / "notebooks", place.notebooks)
-        place.git("init", "--quiet")
+        branch = repository()["branch"]
+        place.git("init", "--quiet", "--initial-branch", branch)
         place.git("add", "--all")
         place.git("commit", "--quiet", "--message", "The working tree")
 

@@ -1,7 +1,7 @@
 "use strict";
 /**
- * The data sets of chapter 1, number for number: JAX's random numbers in
- * JavaScript, in float32 wherever JAX computes in float32.
+ * The data sets of chapter 1, points to 1e-6 and labels exactly: JAX's random
+ * numbers in JavaScript, in float32 wherever JAX computes in float32.
  *
  * @typedef {[number, number]} Key two whole numbers from 0, below 2 ** 32
  * @typedef {{w1: number, w2: number, b: number}} Line
@@ -80,7 +80,7 @@ const PlaygroundData = (() => {
   ].map(f32);
 
   /**
-   * The inverse error function, step by step as XLA computes it in float32.
+   * The inverse error function by the steps of XLA, in float32.
    * Source: M. Giles, "Approximating the erfinv function" (2011).
    * @param {number} x between -1 and 1
    */
@@ -127,5 +127,5 @@ const PlaygroundData = (() => {
     return { x, y, label };
   }
 
-  return { X_SD, Y_SD, inverseErf, makeDataset, makeKey, normal, split, uniform };
+  return { X_SD, Y_SD, makeDataset, makeKey, normal, split, uniform };
 })();

@@ -100,33 +100,50 @@ const PlaygroundModel = (() => {
     return { loss, accuracy: right / x.length };
   }
 
-  const SIDE = 80;
-  // Points that stand for equal shares of a normal distribution.
-  const QUANTILES = Array.from(
-    { length: SIDE },
-    (_, i) => Math.SQRT2 * PlaygroundData.inverseErf((2 * i + 1) / SIDE - 1),
-  );
+  /**
+   * The share of a standard normal below z, to 1e-7. Source: Abramowitz and
+   * Stegun, 7.1.26.
+   * @param {number} z
+   */
+  function normalBelow(z) {
+    const t = 1 / (1 + (0.3275911 * Math.abs(z)) / Math.SQRT2);
+    const sum = [
+      1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592,
+    ].reduce((rest, term) => (rest + term) * t, 0);
+    const tail = (sum * Math.exp((-z * z) / 2)) / 2;
+    return z < 0 ? tail : 1 - tail;
+  }
+
+  // A standard normal, as chapter 5 takes it: places, and their masses.
+  const PLACES = Array.from({ length: 2001 }, (_, i) => i / 125 - 8);
+  const MASSES = PLACES.map((z) => Math.exp((-z * z) / 2) / 313.3285343);
 
   /**
    * How a line does, on average, on fresh points of the true line. For the
-   * true line itself that is what no rule can beat.
+   * true line itself that is what no rule can beat. Both logits are normal;
+   * given the true one, the line's is normal, too.
    * @param {Line} params
    * @param {Line} truth
    * @returns {Scores}
    */
   function freshScores(params, truth) {
+    const [xx, yy] = [PlaygroundData.X_SD ** 2, PlaygroundData.Y_SD ** 2];
+    const covariance = (/** @type {Line} */ u, /** @type {Line} */ v) =>
+      xx * u.w1 * v.w1 + yy * u.w2 * v.w2;
+    const [own, spread] = [params, truth].map((line) =>
+      Math.sqrt(covariance(line, line)),
+    );
+    const slope = covariance(params, truth) / spread;
+    const rest = Math.sqrt(Math.max(own * own - slope * slope, 0));
     let [loss, accuracy] = [0, 0];
-    for (const across of QUANTILES) {
-      const x = PlaygroundData.X_SD * across;
-      for (const up of QUANTILES) {
-        const y = PlaygroundData.Y_SD * up;
-        const logit = params.w1 * x + params.w2 * y + params.b;
-        const p = sigmoid(truth.w1 * x + truth.w2 * y + truth.b);
-        loss += p * softplus(-logit) + (1 - p) * softplus(logit);
-        accuracy += logit > 0 ? p : 1 - p;
-      }
-    }
-    return { loss: loss / SIDE ** 2, accuracy: accuracy / SIDE ** 2 };
+    PLACES.forEach((z, i) => {
+      const p = sigmoid(truth.b + spread * z);
+      const mean = params.b + slope * z;
+      const above = rest ? normalBelow(mean / rest) : Number(mean > 0);
+      loss += MASSES[i] * (softplus(params.b + own * z) - p * mean);
+      accuracy += MASSES[i] * (p * above + (1 - p) * (1 - above));
+    });
+    return { loss, accuracy };
   }
 
   return { START, freshScores, initialState, lossAndGradient, scores, step };

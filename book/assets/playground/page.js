@@ -1,8 +1,8 @@
 "use strict";
 /* global PlaygroundData, PlaygroundModel */
 /**
- * The page: dials, plane, curves, table. What it shows follows from `dials`,
- * `epoch`, `ends`, `rival` and `stage` alone; `draw` shows it.
+ * The page. What it shows follows from `dials`, `epoch`, `ends`, `rival` and
+ * `stage` alone; `draw` shows it.
  */
 (() => {
   const { freshScores, initialState, scores, step, START } = PlaygroundModel;
@@ -18,9 +18,9 @@
     optimizer: ["sgd", "momentum", "adam"],
   };
   const OPTAX = {
-    sgd: (rate) => `optax.sgd(${rate})`,
-    momentum: (rate) => `optax.sgd(${rate}, momentum=0.9)`,
-    adam: (rate) => `optax.adam(${rate})`,
+    sgd: ["sgd", ""],
+    momentum: ["sgd", ", momentum=0.9"],
+    adam: ["adam", ""],
   };
   const DEFAULTS = {
     key: "1",
@@ -57,7 +57,6 @@
   let timer = 0;
   let speech = 0;
   let spoken = 0;
-  const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
   /** Your line as a rule: label 1 above it. */
   const rule = (/** @type {number[]} */ [left, right]) => ({
@@ -65,8 +64,6 @@
     w2: 1,
     b: -(left + right) / 2,
   });
-
-  // ---- From the dials to the numbers ----
 
   function restart() {
     const factor = Number(dials.scale);
@@ -87,7 +84,7 @@
     return { params, state, own, fresh: freshScores(params, truth) };
   }
 
-  /** Train up to this epoch, or return what is known of it. */
+  /** Train up to this epoch, unless that is done. */
   function reach(wanted) {
     while (run.length <= wanted) {
       const { params, state } = run[run.length - 1];
@@ -104,8 +101,6 @@
       if (reach(k).fresh.accuracy > accuracy) return k;
     return -1;
   }
-
-  // ---- The address ----
 
   function address(more) {
     const changed = Object.entries({ ...dials, ...more }).filter(
@@ -126,34 +121,32 @@
   function read() {
     const [hash] = location.hash.slice(1).match(/.*=.*/) ?? [""];
     if (!hash && location.hash && run) return; // a heading's
-    const asked = Object.fromEntries(new URLSearchParams(hash));
+    const { line, epoch: wanted = "0", ...asked } = Object.fromEntries(
+      new URLSearchParams(hash),
+    );
     const refused = [];
-    pause();
+    stop();
     [dials, ends, rival, drawn] = [{ ...DEFAULTS }, [0, 0], null, false];
-    for (const name of Object.keys(DEFAULTS)) {
-      const value = asked[name];
-      if (value === undefined) continue;
-      const known =
-        name === "key" ? isKey(value) : CHOICES[name].includes(value);
-      if (known) dials[name] = value;
+    for (const [name, value] of Object.entries(asked)) {
+      if (name === "key" && isKey(value)) dials.key = String(Number(value));
+      else if (CHOICES[name]?.includes(value)) dials[name] = value;
       else refused.push(`${name}=${value}`);
     }
     restart();
-    if (asked.line) {
-      const given = asked.line.split(",").map(Number);
-      if (given.length === 2 && given.every((end) => Math.abs(end) <= TOP))
+    if (line) {
+      const given = line.split(",").map(Number);
+      if (/\d,-?\d/.test(line) && given.every((end) => Math.abs(end) <= TOP))
         rival = given;
-      else refused.push(`line=${asked.line}`);
+      else refused.push(`line=${line}`);
     }
-    const wanted = Number(asked.epoch ?? 0);
-    const known = Number.isInteger(wanted) && wanted >= 0 && wanted <= LAST;
-    if (known) reach((epoch = wanted));
-    else refused.push(`epoch=${asked.epoch}`);
-    const puzzle = hash === "" || rival || asked.line === "";
+    if (/^\d+$/.test(wanted) && Number(wanted) <= LAST)
+      reach((epoch = Number(wanted)));
+    else refused.push(`epoch=${wanted}`);
+    const puzzle = hash === "" || rival || line === "";
     stage = puzzle ? "draw" : "model";
     draw();
     if (refused.length)
-      say(`The link asks for ${refused.join(", ")}: no such setting.`);
+      say(`No such setting: ${refused.join(", ")}.`);
     else if (stage === "draw") invite();
     else report();
   }
@@ -166,7 +159,6 @@
       say(`Copied the link to ${what}.`);
       const text = button.textContent;
       if (text === "Copied") return;
-      button.style.minWidth = `${button.offsetWidth}px`;
       button.textContent = "Copied";
       window.setTimeout(() => (button.textContent = text), 2000);
     } catch {
@@ -174,8 +166,6 @@
       say(`Copy this link to ${what}: ${link}`);
     }
   }
-
-  // ---- What is said ----
 
   /** Have it read aloud, if need be again, once all has settled. */
   function speak(text) {
@@ -190,10 +180,7 @@
     speak(text);
   }
 
-  function invite() {
-    const pace = calm() ? "ten epochs once a second" : "20 epochs a second";
-    say(`Play takes ${pace}, and ends after ${LAST}.`);
-  }
+  const invite = () => say(`Play ends after ${LAST} epochs.`);
 
   function summary() {
     const { own, fresh } = run[epoch];
@@ -211,38 +198,29 @@
     const [mine, theirs] = [ends, rival ?? ends].map(
       (line) => freshScores(rule(line), truth).accuracy,
     );
-    const best = percent(limit.accuracy);
-    const said = [`No rule exceeds ${best}: the labels are partly chance.`];
-    if (drawn)
-      said.unshift(
+    const [score, best] = [theirs, limit.accuracy].map(percent);
+    const winner = mine > theirs ? ": you win" : ": they win";
+    const outcome = percent(mine) === score ? ": a draw" : winner;
+    return [
+      drawn &&
         `Your line is right on ${percent(mine)} of fresh points, new ones from the same recipe.`,
-      );
-    if (rival) {
-      const score = percent(theirs);
-      const winner = mine > theirs ? ": you win" : ": they win";
-      const outcome = percent(mine) === score ? ": a draw" : winner;
-      said.splice(
-        -1,
-        0,
-        `The challenger's is right on ${score}${drawn ? outcome : ""}.`,
-      );
-    }
-    if (!drawn) said.push("For a line of your own, ask for a new puzzle.");
-    else if (percent(mine) === best) said.push("You are as good as any.");
-    else {
-      const passed = overtaken(mine);
-      said.push(
-        passed < 0
-          ? `Gradient descent does not pass you within ${LAST} epochs.`
-          : passed
-            ? `Gradient descent passes you in epoch ${passed}.`
-            : "Gradient descent starts from a better one.",
-      );
-    }
-    return said.join(" ");
+      rival && `The challenger's is right on ${score}${drawn ? outcome : ""}.`,
+      `No rule exceeds ${best}: the labels are partly chance.`,
+      !drawn
+        ? "For a line of your own, ask for a new puzzle."
+        : percent(mine) === best
+          ? "None is better."
+          : race(overtaken(mine)),
+    ]
+      .filter(Boolean)
+      .join(" ");
   }
 
-  // ---- What is drawn ----
+  function race(won) {
+    if (won < 0) return `Gradient descent does not pass you in ${LAST} epochs.`;
+    if (won) return `Gradient descent passes you in epoch ${won}.`;
+    return "Gradient descent starts ahead.";
+  }
 
   /** Both places where a line meets the plane's edge, or null. */
   function cut({ w1, w2, b }, inset = 0) {
@@ -321,11 +299,6 @@
     }
     const level = pixel(height(limit.loss));
     $("limit-curve").setAttribute("d", `M40 ${level}H690`);
-    const [from, to] = [known[0], known[epoch]];
-    $("curves").setAttribute(
-      "aria-label",
-      `Loss in epochs 0 to ${epoch}: on these points ${show(from.own.loss)} to ${show(to.own.loss)}, on fresh ones ${show(from.fresh.loss)} to ${show(to.fresh.loss)}; limit ${show(limit.loss)}`,
-    );
     $("top").textContent = top;
     $("horizon").textContent = horizon;
   }
@@ -365,16 +338,17 @@
       $(`${side}-handle`).setAttribute("cy", pixel(down(ends[i])));
     });
     const w1 = 6 - thirds.indexOf(dials.slope);
+    const [maker, more] = OPTAX[dials.optimizer];
     $("python").textContent = [
       stage === "draw"
         ? "line = ...  # hidden until you judge yours"
         : `line = Line(w1=${w1}.0, w2=3.0, b=0.1).scaled(${dials.scale})`,
       `key = jax.random.key(${dials.key})`,
       `dataset = make_dataset(key, n=${dials.points}, line=line)`,
-      `optimizer = ${OPTAX[dials.optimizer](dials.rate)}`,
+      `optimizer = optax.${maker}(${dials.rate}${more})`,
       epoch
-        ? `fit(loss_fn, BLOG_PARAMS, optimizer, dataset, epochs=${epoch})`
-        : "# no epoch yet: the params are BLOG_PARAMS",
+        ? `params, history = fit(loss_fn, BLOG_PARAMS, optimizer, dataset, ${epoch})`
+        : "params = BLOG_PARAMS  # no epoch yet",
     ].join("\n");
   }
 
@@ -404,10 +378,11 @@
         const some = column.filter((_, i) => dataset.label[i] === kind);
         return show(some.reduce((a, b) => a + b, 0) / some.length, 1);
       };
-      return `(${of(dataset.x)}, ${of(dataset.y)})`;
+      if (!dataset.label.includes(kind)) return "nowhere";
+      return `around (${of(dataset.x)}, ${of(dataset.y)})`;
     };
     $("text").textContent = [
-      `Label 0, circles, around ${centre(0)}; label 1, triangles, around ${centre(1)}.`,
+      `Label 0, circles, ${centre(0)}; label 1, triangles, ${centre(1)}.`,
       drawn || stage === "draw" ? tell("Your line", rule(ends)) : "",
       stage === "draw"
         ? "The true and the learned line are hidden."
@@ -447,8 +422,6 @@
     $("play").classList.toggle("primary", open);
   }
 
-  // ---- What happens ----
-
   function advance(by) {
     stage = "model";
     epoch = Math.min(epoch + by, LAST);
@@ -464,18 +437,23 @@
   function play() {
     stage = "model";
     if (epoch === LAST) restart();
-    const [by, wait] = calm() ? [10, 1000] : [1, 50];
+    const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    const [by, wait] = calm ? [10, 1000] : [1, 50];
     timer = window.setInterval(() => advance(by), wait);
     $("play").textContent = "Pause";
     say("Training.");
     draw();
   }
 
-  function pause() {
-    if (!timer) return;
+  function stop() {
     window.clearInterval(timer);
     timer = 0;
     $("play").textContent = "Play";
+  }
+
+  function pause() {
+    if (!timer) return;
+    stop();
     report();
     remember();
   }
@@ -503,9 +481,10 @@
     reset() {
       pause();
       restart();
-      stage = "model";
+      if (stage === "draw") [ends, drawn] = [[0, 0], false];
+      else stage = "model";
       draw();
-      report();
+      if (stage === "model") report();
       remember();
     },
     fresh() {
