@@ -43,8 +43,9 @@ HELPERS = "jax-classifier-book"
 NOTE = "Note: you may need to restart the kernel to use updated packages.\n"
 
 
-# It may take the Pythons that are here, and fetch none.
-UV = [sys.executable, "-m", "uv", "--no-python-downloads"]
+# It may take the Pythons that are here, and fetch none; as pip does, it trusts
+# whom the machine trusts.
+UV = [sys.executable, "-m", "uv", "--no-python-downloads", "--system-certs"]
 
 
 def uv(*arguments: str | Path) -> str:
