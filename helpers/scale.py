@@ -196,7 +196,7 @@ def gather(values: ArrayLike) -> np.ndarray:
     bits = np.array(values, np.float64).view(np.uint32)
     try:
         return multihost_utils.process_allgather(bits).view(np.float64)
-    except (jax.errors.JaxRuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise ConnectionError(f"another process is gone: {reason}") from error
 
