@@ -3,13 +3,15 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup book pdf test versions teeth notebooks bench record serve \
-	lock repository check-published clean
+.PHONY: help setup book pdf test versions teeth mutants notebooks bench record \
+	serve lock repository check-published clean
 
 # The Python that makes .venv: its own as soon as there is one.
 PYTHON := $(shell [ -e .venv/complete ] && [ -x .venv/bin/python ] \
 	&& echo .venv/bin/python || echo python3)
 PORT := 8000
+# How many mutants live at a time.
+JOBS := 2
 run := .venv/bin/python -m
 # How chapters are compared.
 nbval := --nbval notebooks/ -n 2 --dist loadfile
@@ -71,6 +73,9 @@ versions: setup ## the chapters on Colab's, the oldest, the newest versions
 
 teeth: setup ## see that a change of any printed digit would be caught
 	@.venv/bin/python scripts/teeth.py $(nbval)
+
+mutants: setup ## see that unit tests notice small changes; JOBS=2
+	@.venv/bin/python scripts/mutants.py --jobs '$(JOBS)' $(MODULES)
 
 notebooks: setup ## execute and normalize the chapters in place
 	@.venv/bin/python scripts/chapters.py

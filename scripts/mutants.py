@@ -1,0 +1,383 @@
+"""See whether the unit tests notice small changes of the helpers.
+
+    python scripts/mutants.py [--jobs 2] [module …]
+
+Each change is made in a copy of the repository, where the module's own test
+file runs until its first failure, in a process forked from one that has
+imported all packages but computed nothing: a fork after JAX's first
+computation hangs. The tests that pass over the changed line come first.
+Results stay in .venv/mutants: stopped and run again, it goes on from there.
+"""
+
+import argparse
+import ast
+import contextlib
+import hashlib
+import json
+import os
+import resource
+import shutil
+import signal
+import sys
+import time
+import tomllib
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+# Found on disk, what a mutant compiled would be taken for another's.
+os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "0"
+
+import hypothesis
+import psutil
+import pytest
+from mutations import Module, Mutant
+
+ROOT = Path(__file__).resolve().parents[1]
+# Percent of mutants that a module's tests must kill.
+NEEDED = 95
+# A mutant may want all the memory there is.
+MEMORY = 12 * 2**30
+LEFT = (".*", "_build", "helpers", "node", "__pycache__", "pyproject.toml")
+COLUMNS = ["module", "mutants", "of", "killed", "survived", "known", "score"]
+ROW = "{:<12}{:>8}{:>6}{:>8}{:>10}{:>7}{:>9}{:>9}"
+
+
+def lot(mutant: Mutant) -> str:
+    """Return by what the sample is drawn: only a changed line's own lot."""
+    text = f"{mutant.before}\n{mutant.after}"
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+class Plan:
+    """What is mutated, by which tests, and which survivors are known."""
+
+    def __init__(self, root: Path) -> None:
+        plan = tomllib.loads((root / "tests/mutants.toml").read_text("utf-8"))
+        self.root, self.modules = root, plan["modules"]
+        self.tests, self.sample = plan.get("tests", {}), plan.get("sample", {})
+        self.known = {
+            (known["module"], known["before"], known["after"])
+            for known in plan.get("known", [])
+        }
+
+    def source(self, name: str) -> Path:
+        return self.root / "helpers" / f"{name}.py"
+
+    def test(self, name: str) -> Path:
+        return self.root / "tests" / f"test_{self.tests.get(name, name)}.py"
+
+    def mutants(self, name: str) -> tuple[dict[str, Mutant], int]:
+        """Return the mutants to try by their keys, and how many there are."""
+        source = self.source(name).read_text("utf-8")
+        test = self.test(name).read_bytes()
+        found = {
+            hashlib.sha256(mutant.source.encode() + test).hexdigest(): mutant
+            for mutant in Module(source).mutants()
+        }
+        drawn = sorted(found, key=lambda key: lot(found[key]))
+        chosen = {*drawn[: self.sample.get(name)]}
+        return {k: m for k, m in found.items() if k in chosen}, len(found)
+
+
+class Store:
+    """Results by the mutants' keys, written as they come."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.results = path, {}
+        text = path.read_text("utf-8") if path.exists() else ""
+        self.cut = not text.endswith("\n") and bool(text)
+        for line in text.splitlines():
+            with contextlib.suppress(ValueError):
+                self.results |= json.loads(line)
+
+    def add(self, key: str, result: dict) -> None:
+        self.results[key] = result
+        with self.path.open("a", encoding="utf-8") as file:
+            # Apart from a line that was cut off.
+            file.write("\n" * self.cut + json.dumps({key: result}) + "\n")
+        self.cut = False
+
+
+def preload(paths: list[Path], local: set[str]) -> None:
+    """Import the packages that the files import, and no file of ours."""
+    for path in paths:
+        for node in ast.parse(path.read_bytes()).body:
+            if isinstance(node, ast.Import):
+                roots = {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                roots = {node.module.split(".")[0]}
+            else:
+                continue
+            if not roots & local:
+                exec(compile(ast.Module([node], []), str(path), "exec"), {})
+
+
+def copy(root: Path, tree: Path) -> Path:
+    """Make the folder in which a mutant lives; all else is linked to."""
+    shutil.rmtree(tree, ignore_errors=True)
+    ignored = shutil.ignore_patterns("node", "__pycache__")
+    for name in ("helpers", "tests"):
+        shutil.copytree(root / name, tree / name, ignore=ignored)
+    shutil.copy(root / "pyproject.toml", tree)
+    for path in root.iterdir():
+        left = any(path.match(pattern) for pattern in (*LEFT, "tests"))
+        if not left:
+            (tree / path.name).symlink_to(path)
+    return tree
+
+
+class Watch:
+    """Notes how long each test takes, which lines it passes over, and fails.
+
+    Tests are run in the order of ``first``.
+    """
+
+    def __init__(self, first: list[str], traced: str = "") -> None:
+        self.rank = {name: rank for rank, name in enumerate(first)}
+        self.traced, self.lines = traced, set()
+        self.tests, self.failed = {}, None
+
+    def trace(self, frame, event, _):
+        if frame.f_code.co_filename == self.traced:
+            self.lines.add(frame.f_lineno)
+            return self.trace
+        return None
+
+    def pytest_collection_modifyitems(self, items):
+        items.sort(key=lambda item: self.rank.get(item.nodeid, 0))
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item):
+        self.lines, start = set(), time.perf_counter()
+        if self.traced:
+            sys.settrace(self.trace)
+        try:
+            return (yield)
+        finally:
+            if self.traced:
+                sys.settrace(None)
+            seconds = time.perf_counter() - start
+            self.tests[item.nodeid] = [seconds, sorted(self.lines)]
+
+    def pytest_runtest_logreport(self, report):
+        if report.failed:
+            self.failed = self.failed or report.nodeid
+
+
+def child(tree: Path, test: str, watch: Watch, limit: float) -> None:
+    """Run a test file in a tree, and end this process."""
+    code = 3
+    try:
+        # Ends it whatever it does, and if its parent is gone.
+        signal.setitimer(signal.ITIMER_REAL, limit)
+        with contextlib.suppress(ValueError):
+            resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+        with (tree / "output").open("w") as output:
+            os.dup2(output.fileno(), 1)
+            os.dup2(output.fileno(), 2)
+        os.chdir(tree)
+        sys.path[:0] = [str(tree)]
+        # For the processes that tests start.
+        os.environ["PYTHONPATH"] = str(tree)
+        os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+        os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+        hypothesis.settings.load_profile("mutants")
+        options = ["-x", "-q", "-p", "no:cacheprovider", "--tb=short"]
+        options += ["-c", "pyproject.toml", f"tests/{test}"]
+        code = int(pytest.main(options, [watch]))
+        result = {"failed": watch.failed, "tests": watch.tests}
+        (tree / "result.json").write_text(json.dumps(result), "utf-8")
+    finally:
+        os._exit(code)
+
+
+def begin(tree: Path, test: str, watch: Watch, limit: float) -> int:
+    """Start such a process and return its number."""
+    (tree / "result.json").unlink(missing_ok=True)
+    sys.stdout.flush()
+    return os.fork() or child(tree, test, watch, limit)
+
+
+def finish(tree: Path, status: int) -> dict:
+    """Return how a process ended: ``how`` is empty if all tests passed."""
+    for process in psutil.process_iter(["cwd"]):
+        if process.info["cwd"] == str(tree):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+    result = {"failed": None, "tests": {}}
+    with contextlib.suppress(OSError):
+        result = json.loads((tree / "result.json").read_text("utf-8"))
+    code = os.waitstatus_to_exitcode(status)
+    if code == -signal.SIGALRM:
+        return result | {"how": "it took too long"}
+    default = f"exit {code}" if code else ""
+    return result | {"how": result["failed"] or default}
+
+
+def clean(tree: Path, test: str, traced: str = "") -> dict:
+    """Run the tests on the module as it is; stop if they fail."""
+    start = time.perf_counter()
+    # The tests and the other modules are compiled but once.
+    sys.dont_write_bytecode = False
+    begin(tree, test, Watch([], traced), 600)
+    sys.dont_write_bytecode = True
+    result = finish(tree, os.wait()[1])
+    if result["how"]:
+        sys.exit(
+            f"tests/{test} must pass before anything is changed, but: "
+            f"{result['how']}; {tree}/output says why"
+        )
+    return result | {"seconds": time.perf_counter() - start}
+
+
+def order(mutant: Mutant, traced: dict, seconds: dict) -> list[str]:
+    """Return all tests: those that pass over the mutant first, then quick."""
+    lines = set(range(mutant.line, mutant.last + 1))
+    return sorted(
+        traced,
+        key=lambda test: (
+            lines.isdisjoint(traced[test][1]),
+            seconds[test][0],
+        ),
+    )
+
+
+def tried(
+    plan: Plan, name: str, mutants: dict[str, Mutant], trees: list[Path]
+) -> Iterator[tuple[str, dict]]:
+    """Try mutants, one in each tree at a time; yield keys and results."""
+    test, inside = plan.test(name).name, f"helpers/{name}.py"
+    runs = [
+        clean(tree, test, str(tree / inside) * (tree == trees[0]))
+        for tree in [*trees, trees[0]][: max(2, len(trees))]
+    ]
+    traced, again = runs[0]["tests"], runs[1]
+    limit = 5 + 3 * again["seconds"]
+    left, free, running = list(mutants), list(trees), {}
+    try:
+        while left or running:
+            while left and free:
+                key, tree = left.pop(0), free.pop()
+                write(tree / inside, mutants[key].source)
+                watch = Watch(order(mutants[key], traced, again["tests"]))
+                pid = begin(tree, test, watch, limit)
+                running[pid] = key, tree, time.perf_counter()
+            pid, status = os.wait()
+            key, tree, start = running.pop(pid)
+            result = finish(tree, status)
+            free.append(tree)
+            seconds = round(time.perf_counter() - start, 2)
+            yield key, {"how": result["how"], "seconds": seconds}
+    finally:
+        for pid in running:
+            os.kill(pid, signal.SIGKILL)
+        for tree in trees:
+            write(tree / inside, plan.source(name).read_text("utf-8"))
+
+
+def write(path: Path, source: str) -> None:
+    """Write a module so that no older bytecode is taken for it."""
+    path.write_text(source, "utf-8")
+    for old in (path.parent / "__pycache__").glob(f"{path.stem}.*"):
+        old.unlink()
+
+
+def judge(
+    plan: Plan, name: str, mutants: dict[str, Mutant], results: dict
+) -> tuple[list[int], list[str]]:
+    """Return mutants, killed, survivors, the known; and what is amiss."""
+    alive = [m for key, m in mutants.items() if not results[key]["how"]]
+    new = [m for m in alive if (name, *m[2:4]) not in plan.known]
+    amiss = [
+        f"helpers/{name}.py:{mutant.line} survived\n"
+        f"  - {mutant.before}\n  + {mutant.after}"
+        for mutant in new
+    ]
+    dead = {m[2:4] for m in mutants.values()} - {m[2:4] for m in alive}
+    amiss += [
+        f"helpers/{name}.py: called equivalent, but killed\n"
+        f"  - {before}\n  + {after}"
+        for before, after in sorted(dead)
+        if (name, before, after) in plan.known
+    ]
+    total = len(mutants)
+    return [
+        total,
+        total - len(alive),
+        len(alive),
+        len(alive) - len(new),
+    ], amiss
+
+
+def row(name: str, of: int, total: int, killed: int, *rest: float) -> str:
+    """Return a line of the table."""
+    alive, known, seconds = rest
+    score = f"{100 * killed / max(total, 1):.1f} %"
+    counts = total, of, killed, alive, known
+    return ROW.format(name, *counts, score, f"{seconds:.0f}")
+
+
+def measure(plan: Plan, names: list[str], jobs: int) -> int:
+    """Try all mutants without a result, show the table, return the status."""
+    folder = plan.root / ".venv/mutants"
+    folder.mkdir(parents=True, exist_ok=True)
+    store = Store(folder / "results.jsonl")
+    trees = [copy(plan.root, folder / f"tree-{k}") for k in range(jobs)]
+    prepare(plan, names)
+    print(ROW.format(*COLUMNS, "seconds"), flush=True)
+    table, complaints = [], []
+    for name in names:
+        mutants, of = plan.mutants(name)
+        left = {k: m for k, m in mutants.items() if k not in store.results}
+        if left:
+            for key, result in tried(plan, name, left, trees):
+                store.add(key, result)
+        counts, amiss = judge(plan, name, mutants, store.results)
+        seconds = sum(store.results[key]["seconds"] for key in mutants)
+        table.append([of, *counts, seconds])
+        complaints += amiss
+        print(row(name, *table[-1]), flush=True)
+    total = [sum(column) for column in zip(*table, strict=True)]
+    print(row("all", *total))
+    for complaint in complaints:
+        print(f"\n{complaint}")
+    return 1 if complaints or 100 * total[2] < NEEDED * total[1] else 0
+
+
+def prepare(plan: Plan, names: list[str]) -> None:
+    """Import what the modules and their tests need of other packages."""
+    tests = plan.root / "tests"
+    paths = [*(plan.root / "helpers").glob("*.py"), tests / "conftest.py"]
+    paths += [tests / "manuscript.py", *map(plan.test, names)]
+    local = {path.stem for path in tests.glob("*.py")} | {"helpers"}
+    local |= {path.stem for path in (plan.root / "scripts").glob("*.py")}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        preload([path for path in paths if path.exists()], local)
+    # To find the smallest failing example takes long, and no one reads it.
+    phases = [hypothesis.Phase.explicit, hypothesis.Phase.generate]
+    hypothesis.settings.register_profile(
+        "mutants", phases=phases, database=None
+    )
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("modules", nargs="*", help="all by default")
+    parser.add_argument("--jobs", type=int, default=2, help="at a time")
+    parser.add_argument("--root", type=Path, default=ROOT)
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = parse(arguments)
+    plan = Plan(options.root)
+    return measure(plan, options.modules or plan.modules, options.jobs)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("interrupted; the next make mutants goes on from here")

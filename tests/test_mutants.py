@@ -1,0 +1,137 @@
+"""What scripts/mutants.py changes, and that it names what is not noticed."""
+
+import subprocess
+import sys
+
+import pytest
+from manuscript import ROOT
+from mutations import Module
+
+TOY = '''"""A toy: 1 + 1."""
+
+STEPS = 1, 2, 3, 4, 5, 6, 7, 8
+
+
+def clip(value: int | None, low=0):
+    """Return value, or low: 1 < 2."""
+    if value is None:
+        raise ValueError(f"no value, but {1 + 1}")
+    if value < low:
+        value = low
+    return value
+
+
+class Toy:
+    def __repr__(self):
+        return 1 + 1
+'''
+TEST = """from helpers.toy import STEPS, clip
+import pytest
+
+def test_steps():
+    assert STEPS == (*range(1, 9),)
+
+def test_clip():
+    assert clip(5) == 5
+    assert clip(-1) == 0
+
+def test_none():
+    with pytest.raises(ValueError):
+        clip(None)
+"""
+EQUIVALENT = """
+[[known]]
+module = "toy"
+before = "if value < low:"
+after = "if value <= low:"
+reason = "at the limit both give the limit"
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("a < b", ["a <= b", "a >= b", "pass"]),
+        ("a == b is not c", ["a != b is not c", "a == b is c", "pass"]),
+        ("a not  in b", ["a in b", "pass"]),
+        ("(a) + (b)", ["(a) - (b)", "pass"]),
+        ("a ** 2", ["a * 2", "a ** 1", "a ** 3", "pass"]),
+        ("not a and b", ["a and b", "not a or b", "pass"]),
+        ("-é * a.b", ["é * a.b", "-é / a.b", "pass"]),
+        ("x = True", ["x = False", "pass"]),
+        ("x = 0.5", ["x = -0.5", "x = 1.5", "pass"]),
+        ("x = 1 if a else 'b'", []),
+        ("x: int | str = f'{1 + 1}'", []),
+        ("if a: return", ["if not (a): return", "pass"]),
+        ("def f(a=B, *, c='d'): 1", ["def f(a=None, *, c='d'): 1"]),
+        ("return a", ["return None"]),
+        ("return None", []),
+        ("raise ValueError(1 + 1)", []),
+        ("def __repr__(self): return 1 + 1", []),
+    ],
+)
+def test_each_change_is_made_once_and_nothing_else(old, new):
+    mutants = Module(f"def toy():\n    {old}\n").mutants()
+    if old.startswith("x = 1 if"):
+        new = [f"x = {n} if a else 'b'" for n in (0, 2)] + ["pass"]
+        new += ["x = 1 if not (a) else 'b'"]
+    assert sorted(mutant.after for mutant in mutants) == sorted(new)
+    for mutant in mutants:
+        assert (mutant.line, mutant.before) == (2, old)
+        assert mutant.source == f"def toy():\n    {mutant.after}\n"
+
+
+@pytest.fixture
+def toy(tmp_path):
+    """A repository of one small module."""
+    for name, text in {
+        "pyproject.toml": "",
+        "helpers/__init__.py": "",
+        "helpers/toy.py": TOY,
+        "tests/test_toy.py": TEST,
+        "tests/mutants.toml": 'modules = ["toy"]\n',
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text, "utf-8")
+    return tmp_path
+
+
+def tried(toy):
+    """Run the script; return its exit status and what it prints."""
+    command = [sys.executable, ROOT / "scripts/mutants.py", "--root", toy]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    return done.returncode, done.stdout + done.stderr
+
+
+def append(path, text):
+    path.write_text(path.read_text("utf-8") + text, "utf-8")
+
+
+def test_survivors_are_named_until_known_and_nothing_is_tried_twice(toy):
+    code, shown = tried(toy)
+    assert (code, shown.count("survived\n")) == (1, 1)
+    assert "toy.py:10 survived\n  - if value < low:\n  + if value <=" in shown
+    results = toy / ".venv/mutants/results.jsonl"
+    lines = results.read_text("utf-8").splitlines(keepends=True)
+    # As if it had been killed while it wrote.
+    results.write_text("".join(lines[:-1]) + lines[-1][:20], "utf-8")
+    append(toy / "tests/mutants.toml", EQUIVALENT)
+    code, shown = tried(toy)
+    assert (code, shown.count("survived\n")) == (0, 0)
+    # 8 numbers and a default up and down, < twice, is, 2 deletions, a result.
+    assert shown.split("toy")[1].startswith(" " * 15 + "24    24      23")
+    again = results.read_text("utf-8").splitlines(keepends=True)
+    assert again[: len(lines) - 1] == lines[:-1]
+    assert len(again) == len(lines) + 1
+    append(toy / "tests/mutants.toml", EQUIVALENT.replace("<=", ">="))
+    code, shown = tried(toy)
+    assert code == 1
+    assert "called equivalent, but killed\n  - if value < low:\n" in shown
+
+
+def test_tests_that_fail_without_a_change_are_named(toy):
+    append(toy / "tests/test_toy.py", "\ndef test_no():\n    assert 0\n")
+    code, shown = tried(toy)
+    assert code == 1
+    assert "must pass before anything is changed" in shown
+    assert "test_toy.py::test_no" in shown
