@@ -22,7 +22,7 @@ import sys
 import time
 import tomllib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 # Found on disk, what a mutant compiled would be taken for another's.
@@ -130,22 +130,25 @@ def copy(root: Path, tree: Path) -> Path:
 class Watch:
     """Notes how long each test takes, which lines it passes over, and fails.
 
-    Tests are run in the order of ``first``.
+    Tests are run in the order of ``first``, or backwards.
     """
 
-    def __init__(self, first: list[str], traced: str = "") -> None:
+    def __init__(
+        self, first: Sequence[str] = (), traced: str = "", step: int = 1
+    ) -> None:
         self.rank = {name: rank for rank, name in enumerate(first)}
-        self.traced, self.lines = traced, set()
+        self.traced, self.step, self.lines = traced, step, set()
         self.tests, self.failed = {}, None
 
     def trace(self, frame, event, _):
-        if frame.f_code.co_filename == self.traced:
+        if frame.f_code.co_filename.endswith(self.traced):
             self.lines.add(frame.f_lineno)
             return self.trace
         return None
 
     def pytest_collection_modifyitems(self, items):
         items.sort(key=lambda item: self.rank.get(item.nodeid, 0))
+        items[:] = items[:: self.step]
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item):
@@ -192,13 +195,6 @@ def child(tree: Path, test: str, watch: Watch, limit: float) -> None:
         os._exit(code)
 
 
-def begin(tree: Path, test: str, watch: Watch, limit: float) -> int:
-    """Start such a process and return its number."""
-    (tree / "result.json").unlink(missing_ok=True)
-    sys.stdout.flush()
-    return os.fork() or child(tree, test, watch, limit)
-
-
 def finish(tree: Path, status: int) -> dict:
     """Return how a process ended: ``how`` is empty if all tests passed."""
     for process in psutil.process_iter(["cwd"]):
@@ -215,20 +211,62 @@ def finish(tree: Path, status: int) -> dict:
     return result | {"how": result["failed"] or default}
 
 
-def clean(tree: Path, test: str, traced: str = "") -> dict:
-    """Run the tests on the module as it is; stop if they fail."""
-    start = time.perf_counter()
-    # The tests and the other modules are compiled but once.
-    sys.dont_write_bytecode = False
-    begin(tree, test, Watch([], traced), 600)
-    sys.dont_write_bytecode = True
-    result = finish(tree, os.wait()[1])
-    if result["how"]:
-        sys.exit(
-            f"tests/{test} must pass before anything is changed, but: "
-            f"{result['how']}; {tree}/output says why"
-        )
-    return result | {"seconds": time.perf_counter() - start}
+class Pool:
+    """Runs a module's tests in several trees at a time."""
+
+    def __init__(self, plan: Plan, name: str, trees: list[Path]) -> None:
+        self.test = plan.test(name).name
+        self.original = plan.source(name).read_text("utf-8")
+        self.inside = f"/helpers/{name}.py"
+        self.files = {tree: Path(f"{tree}{self.inside}") for tree in trees}
+
+    def run(
+        self, tasks: dict[str, tuple[str, Watch]], limit: float
+    ) -> Iterator[tuple[str, dict]]:
+        """Run the tests on each source; yield each task's key and result."""
+        left, free, running = list(tasks), list(self.files), {}
+        try:
+            while left or running:
+                while left and free:
+                    key, tree = left.pop(0), free.pop()
+                    source, watch = tasks[key]
+                    write(self.files[tree], source)
+                    (tree / "result.json").unlink(missing_ok=True)
+                    sys.stdout.flush()
+                    pid = os.fork() or child(tree, self.test, watch, limit)
+                    running[pid] = key, tree, time.perf_counter()
+                pid, status = os.wait()
+                key, tree, start = running.pop(pid)
+                free.append(tree)
+                seconds = round(time.perf_counter() - start, 2)
+                yield key, finish(tree, status) | {"seconds": seconds}
+        finally:
+            for pid in running:
+                os.kill(pid, signal.SIGKILL)
+            for file in self.files.values():
+                write(file, self.original)
+
+    def clean(self) -> tuple[dict, dict]:
+        """Run them on the module as it is; stop if they fail.
+
+        The lines are noted in one run. The other is backwards, since a test
+        that needs its place would fail for no mutant.
+        """
+        tasks = {
+            "traced": (self.original, Watch(traced=self.inside)),
+            "backwards": (self.original, Watch(step=-1)),
+        }
+        # The tests and the other modules are compiled but once.
+        sys.dont_write_bytecode = False
+        results = dict(self.run(tasks, 600))
+        sys.dont_write_bytecode = True
+        for result in results.values():
+            if result["how"]:
+                sys.exit(
+                    f"tests/{self.test} must pass before anything is changed, "
+                    f"but {result['how']} does not"
+                )
+        return results["traced"], results["backwards"]
 
 
 def order(mutant: Mutant, traced: dict, seconds: dict) -> list[str]:
@@ -247,33 +285,17 @@ def tried(
     plan: Plan, name: str, mutants: dict[str, Mutant], trees: list[Path]
 ) -> Iterator[tuple[str, dict]]:
     """Try mutants, one in each tree at a time; yield keys and results."""
-    test, inside = plan.test(name).name, f"helpers/{name}.py"
-    runs = [
-        clean(tree, test, str(tree / inside) * (tree == trees[0]))
-        for tree in [*trees, trees[0]][: max(2, len(trees))]
-    ]
-    traced, again = runs[0]["tests"], runs[1]
-    limit = 5 + 3 * again["seconds"]
-    left, free, running = list(mutants), list(trees), {}
-    try:
-        while left or running:
-            while left and free:
-                key, tree = left.pop(0), free.pop()
-                write(tree / inside, mutants[key].source)
-                watch = Watch(order(mutants[key], traced, again["tests"]))
-                pid = begin(tree, test, watch, limit)
-                running[pid] = key, tree, time.perf_counter()
-            pid, status = os.wait()
-            key, tree, start = running.pop(pid)
-            result = finish(tree, status)
-            free.append(tree)
-            seconds = round(time.perf_counter() - start, 2)
-            yield key, {"how": result["how"], "seconds": seconds}
-    finally:
-        for pid in running:
-            os.kill(pid, signal.SIGKILL)
-        for tree in trees:
-            write(tree / inside, plan.source(name).read_text("utf-8"))
+    pool = Pool(plan, name, trees)
+    traced, again = pool.clean()
+    tasks = {
+        key: (
+            mutant.source,
+            Watch(order(mutant, traced["tests"], again["tests"])),
+        )
+        for key, mutant in mutants.items()
+    }
+    for key, result in pool.run(tasks, 5 + 3 * again["seconds"]):
+        yield key, {"how": result["how"], "seconds": result["seconds"]}
 
 
 def write(path: Path, source: str) -> None:
