@@ -22,11 +22,10 @@ import sys
 import time
 import tomllib
 import warnings
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-
-# Found on disk, what a mutant compiled would be taken for another's.
-os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "0"
 
 import hypothesis
 import psutil
@@ -34,6 +33,12 @@ import pytest
 from mutations import Module, Mutant
 
 ROOT = Path(__file__).resolve().parents[1]
+SETTINGS = {
+    # Found on disk, what a mutant compiled would be taken for another's.
+    "JAX_ENABLE_COMPILATION_CACHE": "0",
+    # More threads than cores slow both processes down.
+    **dict.fromkeys(("PJRT_NPROC", "NPROC", "OMP_NUM_THREADS"), "1"),
+}
 # Percent of mutants that a module's tests must kill.
 NEEDED = 95
 # A mutant may want all the memory there is.
@@ -56,6 +61,7 @@ class Plan:
         plan = tomllib.loads((root / "tests/mutants.toml").read_text("utf-8"))
         self.root, self.modules = root, plan["modules"]
         self.tests, self.sample = plan.get("tests", {}), plan.get("sample", {})
+        self.look = plan.get("look", [])
         self.known = {
             (known["module"], known["before"], known["after"])
             for known in plan.get("known", [])
@@ -73,7 +79,7 @@ class Plan:
         test = self.test(name).read_bytes()
         found = {
             hashlib.sha256(mutant.source.encode() + test).hexdigest(): mutant
-            for mutant in Module(source).mutants()
+            for mutant in Module(source).mutants(name in self.look)
         }
         drawn = sorted(found, key=lambda key: lot(found[key]))
         chosen = {*drawn[: self.sample.get(name)]}
@@ -221,15 +227,20 @@ class Pool:
         self.files = {tree: Path(f"{tree}{self.inside}") for tree in trees}
 
     def run(
-        self, tasks: dict[str, tuple[str, Watch]], limit: float
+        self, tasks: dict[str, Callable], limit: float
     ) -> Iterator[tuple[str, dict]]:
-        """Run the tests on each source; yield each task's key and result."""
+        """Run the tests for each task; yield its key and result.
+
+        Args:
+            tasks: each returns a source of the module, and a Watch.
+            limit: seconds for a task.
+        """
         left, free, running = list(tasks), list(self.files), {}
         try:
             while left or running:
                 while left and free:
                     key, tree = left.pop(0), free.pop()
-                    source, watch = tasks[key]
+                    source, watch = tasks[key]()
                     write(self.files[tree], source)
                     (tree / "result.json").unlink(missing_ok=True)
                     sys.stdout.flush()
@@ -253,8 +264,8 @@ class Pool:
         that needs its place would fail for no mutant.
         """
         tasks = {
-            "traced": (self.original, Watch(traced=self.inside)),
-            "backwards": (self.original, Watch(step=-1)),
+            "traced": lambda: (self.original, Watch(traced=self.inside)),
+            "backwards": lambda: (self.original, Watch(step=-1)),
         }
         # The tests and the other modules are compiled but once.
         sys.dont_write_bytecode = False
@@ -269,33 +280,42 @@ class Pool:
         return results["traced"], results["backwards"]
 
 
-def order(mutant: Mutant, traced: dict, seconds: dict) -> list[str]:
-    """Return all tests: those that pass over the mutant first, then quick."""
+def order(
+    mutant: Mutant, traced: dict, seconds: dict, kills: Counter
+) -> list[str]:
+    """Return all tests: those that pass over the mutant come first.
+
+    Among them, the quick ones and those that killed others.
+    """
     lines = set(range(mutant.line, mutant.last + 1))
     return sorted(
         traced,
         key=lambda test: (
             lines.isdisjoint(traced[test][1]),
-            seconds[test][0],
+            seconds[test][0] / (1 + kills[test]),
         ),
     )
 
 
-def tried(
-    plan: Plan, name: str, mutants: dict[str, Mutant], trees: list[Path]
-) -> Iterator[tuple[str, dict]]:
-    """Try mutants, one in each tree at a time; yield keys and results."""
-    pool = Pool(plan, name, trees)
+def try_all(
+    plan: Plan,
+    name: str,
+    mutants: dict[str, Mutant],
+    trees: list[Path],
+    store: Store,
+) -> None:
+    """Try mutants, one in each tree at a time, and store the results."""
+    pool, kills = Pool(plan, name, trees), Counter()
     traced, again = pool.clean()
-    tasks = {
-        key: (
-            mutant.source,
-            Watch(order(mutant, traced["tests"], again["tests"])),
-        )
-        for key, mutant in mutants.items()
-    }
+
+    def task(mutant):
+        first = order(mutant, traced["tests"], again["tests"], kills)
+        return mutant.source, Watch(first)
+
+    tasks = {key: partial(task, mutant) for key, mutant in mutants.items()}
     for key, result in pool.run(tasks, 5 + 3 * again["seconds"]):
-        yield key, {"how": result["how"], "seconds": result["seconds"]}
+        kills[result["how"]] += 1
+        store.add(key, {k: result[k] for k in ("how", "seconds")})
 
 
 def write(path: Path, source: str) -> None:
@@ -353,8 +373,7 @@ def measure(plan: Plan, names: list[str], jobs: int) -> int:
         mutants, of = plan.mutants(name)
         left = {k: m for k, m in mutants.items() if k not in store.results}
         if left:
-            for key, result in tried(plan, name, left, trees):
-                store.add(key, result)
+            try_all(plan, name, left, trees, store)
         counts, amiss = judge(plan, name, mutants, store.results)
         seconds = sum(store.results[key]["seconds"] for key in mutants)
         table.append([of, *counts, seconds])
@@ -369,6 +388,7 @@ def measure(plan: Plan, names: list[str], jobs: int) -> int:
 
 def prepare(plan: Plan, names: list[str]) -> None:
     """Import what the modules and their tests need of other packages."""
+    os.environ |= SETTINGS
     tests = plan.root / "tests"
     paths = [*(plan.root / "helpers").glob("*.py"), tests / "conftest.py"]
     paths += [tests / "manuscript.py", *map(plan.test, names)]

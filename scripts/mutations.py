@@ -88,11 +88,17 @@ class Module:
         found = re.search(old.encode(), self.source[begin:end])
         return self.mutant(begin + found.start(), begin + found.end(), new)
 
-    def mutants(self) -> list[Mutant]:
-        """Return all changes, in the order of their places."""
+    def mutants(self, look: bool = False) -> list[Mutant]:
+        """Return all changes, in the order of their places.
+
+        Args:
+            look: whether its numbers are sizes and places in a picture, and
+                left as they are.
+        """
         found = dict.fromkeys(
             mutant
             for node in walk(self.tree)
+            if not (look and is_number(node))
             for change in (changed_values, changed_statements)
             for mutant in change(self, node)
         )
@@ -102,6 +108,11 @@ class Module:
 def is_text(node: ast.AST) -> bool:
     """Tell whether a node is a docstring, or another lone constant."""
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+def is_number(node: ast.AST) -> bool:
+    """Tell whether a node is a number as it is written."""
+    return type(getattr(node, "value", None)) in (int, float)
 
 
 def walk(node: ast.AST) -> Iterator[ast.AST]:
@@ -144,7 +155,7 @@ def changed_values(module: Module, node: ast.AST) -> Iterator[Mutant]:
             yield module.mutant(begin, end, rest)
         case ast.Constant(value=bool()):
             yield module.replaced(node, repr(not node.value))
-        case ast.Constant(value=int() | float()):
+        case ast.Constant() if is_number(node):
             for new in (node.value + 1, node.value - 1):
                 yield module.replaced(node, repr(new))
         case ast.If(test=test) | ast.IfExp(test=test) | ast.While(test=test):
