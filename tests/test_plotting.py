@@ -2,6 +2,8 @@
 
 import re
 from functools import partial
+from io import BytesIO
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import jax
@@ -10,6 +12,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import optax
 import pytest
+from IPython.core.formatters import PNGFormatter
+from PIL import Image
 from scipy import stats
 
 from helpers import plotting
@@ -176,6 +180,138 @@ def test_a_cross_reaches_its_ends(ax):
     assert across == [[0.1, 0.9], [0.4, 0.9]]
     assert up == [[0.2, 0.8], [0.2, 0.95]]
     assert point == [[0.2, 0.9]]
+
+
+def named(ax):
+    """Return what is written on the axes, and the points that it names."""
+    return {text.get_text(): tuple(map(float, text.xy)) for text in ax.texts}
+
+
+def test_markers_are_named_above_the_plane_unless_told_otherwise(ax):
+    plotting.plot_dataset(ax, THREE, strength=0.3, legend=False)
+    assert ax.get_legend() is None
+    assert ax.collections[0].get_alpha() == 0.3
+    assert (ax.get_xlim(), ax.get_ylim()) == ((-7, 7), (-3.7, 3.7))
+    plotting.plot_dataset(ax, THREE)
+    handles, names = ax.get_legend().legend_handles, ax.get_legend().texts
+    assert [name.get_text() for name in names] == ["label 0", "label 1"]
+    colors = [handle.get_color() for handle in handles]
+    assert colors == [plotting.BLUE, plotting.VERMILION]
+
+
+@pytest.mark.parametrize("line", [TRUE_LINE, Line(0.5, -2.0, 1.0)])
+def test_a_name_runs_along_its_boundary_from_left_to_right(ax, line):
+    ax.set(xlim=(-7, 7), ylim=(-3, 3))
+    plotting.plot_boundary(ax, line, "name", at=0)
+    points = ax.lines[0].get_xydata()
+    assert points[0, 0] < points[-1, 0]
+    assert named(ax) == {"name": tuple(points[0])}
+    slope = np.tan(np.radians(ax.texts[0].get_rotation()))
+    assert slope == pytest.approx(-line.w1 / line.w2)
+
+
+@pytest.mark.parametrize(
+    ("offset", "side", "led"),
+    [
+        ((14, -36), "left", True),
+        ((-3, 4), "right", False),
+        ((0, 20), "left", 0),
+    ],
+)
+def test_a_point_is_ringed_and_a_far_name_led_to_it(ax, offset, side, led):
+    assert plotting.plot_point(ax, 1, 2, "here", offset) is ax
+    assert ax.lines[0].get_xydata().tolist() == [[1, 2]]
+    assert named(ax) == {"here": (1, 2)}
+    (name,) = ax.texts
+    assert (name.get_ha(), bool(name.arrow_patch)) == (side, led)
+    assert name.xyann == offset
+
+
+@pytest.mark.parametrize(
+    ("offset", "side"),
+    [((4, 0), "left"), ((0, 4), "left"), ((-1, 0), "right")],
+)
+def test_a_curve_and_an_arrow_are_named_beside_their_ends(ax, offset, side):
+    assert plotting.plot_curve(ax, [0, 1, 4], [5, 6, 7], "all") is ax
+    plotting.plot_curve(ax, [0, 1, 4], [5, 6, 7], "half", "k", 0.5, offset)
+    for line in ax.lines:
+        assert line.get_xydata().tolist() == [[0, 5], [1, 6], [4, 7]]
+    assert plotting.plot_arrow(ax, (1, 2), (3, -1), "up", offset=offset) is ax
+    expected = {"all": (4, 7), "half": (1, 6), "": (4, 1), "up": (4, 1)}
+    assert named(ax) == expected
+    _, half, arrow, up = ax.texts
+    assert tuple(arrow.xyann) == (1, 2) and arrow.arrow_patch
+    assert half.get_ha() == up.get_ha() == side
+
+
+def test_a_surface_has_its_levels_numbered_but_for_the_first(ax):
+    w = np.linspace(-4, 4, 41)
+    loss = w**2 + 4 * w[:, None] ** 2
+    assert plotting.plot_surface(ax, w, w, loss, [1, 4, 9]) is ax
+    filled, lines = ax.collections
+    for drawn in (filled, lines):
+        assert drawn.levels.tolist() == [1, 4, 9]
+    for level, path in zip([1, 4, 9], lines.get_paths(), strict=True):
+        x, y = path.vertices.T
+        np.testing.assert_allclose(x**2 + 4 * y**2, level, atol=0.1)
+    assert {text.get_text() for text in ax.texts} == {"4", "9"}
+    for text in ax.texts:
+        assert text.get_path_effects() == plotting.HALO
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("w1", "w2")
+    assert ax.get_aspect() == 1
+
+
+def test_a_path_has_its_epochs_numbered(ax):
+    assert plotting.plot_path(ax, [0, 1, 3], [5, 6, 7], numbered=(0, 2)) is ax
+    way, *dots = (line.get_xydata().tolist() for line in ax.lines)
+    assert way == [[0, 5], [1, 6], [3, 7]]
+    assert dots == [[[0, 5]], [[3, 7]]]
+    assert named(ax) == {"start": (0, 5), "epoch 2": (3, 7)}
+
+
+def test_marks_levels_and_clouds_stand_where_they_belong(ax):
+    assert plotting.plot_marks(ax, [1, 2], [3, 4], label="few") is ax
+    plotting.plot_marks(ax, [1], [3])
+    assert ax.get_legend_handles_labels()[1] == ["few"]
+    assert ax.lines[0].get_xydata().tolist() == [[1, 3], [2, 4]]
+    assert plotting.plot_level(ax, 5.0, "limit", at=0.2) is ax
+    assert set(ax.lines[2].get_ydata()) == {5}
+    assert named(ax) == {"limit": (0.2, 5)}
+    assert plotting.plot_cloud(ax, [1, 2], [3, 4]) is ax
+    assert ax.collections[0].get_offsets().tolist() == [[1, 3], [2, 4]]
+
+
+def test_intervals_and_bands_reach_from_low_to_high(ax):
+    assert plotting.plot_intervals(ax, [1, 2], [3, 4], [5, 6]) is ax
+    bars = [bar.tolist() for bar in ax.collections[0].get_segments()]
+    assert bars == [[[1, 3], [1, 5]], [[2, 4], [2, 6]]]
+    assert plotting.plot_band(ax, [1, 2], [3, 4], [5, 6], "band") is ax
+    plotting.plot_band(ax, [1, 2], [3, 4], [5, 6])
+    box = ax.collections[1].get_paths()[0].get_extents()
+    assert (*box.min, *box.max) == (1, 3, 2, 6)
+    assert ax.get_legend_handles_labels()[1] == ["band"]
+
+
+def test_a_figure_is_shown_whole_in_few_colours(ax, monkeypatch):
+    formatter = PNGFormatter()
+    shell = SimpleNamespace(
+        display_formatter=SimpleNamespace(formatters={"image/png": formatter})
+    )
+    calls = []
+    monkeypatch.setattr(plotting, "get_ipython", lambda: shell)
+    monkeypatch.setattr(
+        plotting, "configure_inline_support", lambda *what: calls.append(what)
+    )
+    plotting.use_book_style()
+    assert calls == [(shell, "inline")]
+    image = Image.open(BytesIO(formatter(ax.figure)))
+    assert (image.format, image.mode, image.size) == ("PNG", "P", (1120, 660))
+    full = BytesIO()
+    ax.figure.savefig(full, format="png")
+    shown, meant = (
+        np.asarray(i.convert("RGB"), int) for i in (image, Image.open(full))
+    )
+    assert abs(shown - meant).max() < 16
 
 
 # --- The scrubber ---------------------------------------------------------
