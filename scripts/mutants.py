@@ -39,6 +39,7 @@ SETTINGS = {
     # More threads than cores slow both processes down.
     **dict.fromkeys(("PJRT_NPROC", "NPROC", "OMP_NUM_THREADS"), "1"),
 }
+LATE = "it took too long"
 # Percent of mutants that a module's tests must kill.
 NEEDED = 95
 # A mutant may want all the memory there is.
@@ -50,8 +51,7 @@ ROW = "{:<12}{:>8}{:>6}{:>8}{:>10}{:>7}{:>9}{:>9}"
 
 def lot(mutant: Mutant) -> str:
     """Return by what the sample is drawn: only a changed line's own lot."""
-    text = f"{mutant.before}\n{mutant.after}"
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(repr(mutant.change).encode()).hexdigest()
 
 
 class Plan:
@@ -196,12 +196,14 @@ def child(tree: Path, test: str, watch: Watch, limit: float) -> None:
         options += ["-c", "pyproject.toml", f"tests/{test}"]
         code = int(pytest.main(options, [watch]))
         result = {"failed": watch.failed, "tests": watch.tests}
-        (tree / "result.json").write_text(json.dumps(result), "utf-8")
+        # By its number: a process that outlived its parent writes elsewhere.
+        path = tree / f"{os.getpid()}.json"
+        path.write_text(json.dumps(result), "utf-8")
     finally:
         os._exit(code)
 
 
-def finish(tree: Path, status: int) -> dict:
+def finish(tree: Path, pid: int, status: int) -> dict:
     """Return how a process ended: ``how`` is empty if all tests passed."""
     for process in psutil.process_iter(["cwd"]):
         if process.info["cwd"] == str(tree):
@@ -209,10 +211,10 @@ def finish(tree: Path, status: int) -> dict:
                 process.kill()
     result = {"failed": None, "tests": {}}
     with contextlib.suppress(OSError):
-        result = json.loads((tree / "result.json").read_text("utf-8"))
+        result = json.loads((tree / f"{pid}.json").read_text("utf-8"))
     code = os.waitstatus_to_exitcode(status)
     if code == -signal.SIGALRM:
-        return result | {"how": "it took too long"}
+        return result | {"how": LATE}
     default = f"exit {code}" if code else ""
     return result | {"how": result["failed"] or default}
 
@@ -242,7 +244,6 @@ class Pool:
                     key, tree = left.pop(0), free.pop()
                     source, watch = tasks[key]()
                     write(self.files[tree], source)
-                    (tree / "result.json").unlink(missing_ok=True)
                     sys.stdout.flush()
                     pid = os.fork() or child(tree, self.test, watch, limit)
                     running[pid] = key, tree, time.perf_counter()
@@ -250,7 +251,7 @@ class Pool:
                 key, tree, start = running.pop(pid)
                 free.append(tree)
                 seconds = round(time.perf_counter() - start, 2)
-                yield key, finish(tree, status) | {"seconds": seconds}
+                yield key, finish(tree, pid, status) | {"seconds": seconds}
         finally:
             for pid in running:
                 os.kill(pid, signal.SIGKILL)
@@ -330,26 +331,21 @@ def judge(
 ) -> tuple[list[int], list[str]]:
     """Return mutants, killed, survivors, the known; and what is amiss."""
     alive = [m for key, m in mutants.items() if not results[key]["how"]]
-    new = [m for m in alive if (name, *m[2:4]) not in plan.known]
+    new = [m for m in alive if (name, *m.change) not in plan.known]
     amiss = [
         f"helpers/{name}.py:{mutant.line} survived\n"
         f"  - {mutant.before}\n  + {mutant.after}"
         for mutant in new
     ]
-    dead = {m[2:4] for m in mutants.values()} - {m[2:4] for m in alive}
+    dead = {m.change for m in mutants.values()} - {m.change for m in alive}
     amiss += [
         f"helpers/{name}.py: called equivalent, but killed\n"
         f"  - {before}\n  + {after}"
         for before, after in sorted(dead)
         if (name, before, after) in plan.known
     ]
-    total = len(mutants)
-    return [
-        total,
-        total - len(alive),
-        len(alive),
-        len(alive) - len(new),
-    ], amiss
+    killed, known = len(mutants) - len(alive), len(alive) - len(new)
+    return [len(mutants), killed, len(alive), known], amiss
 
 
 def row(name: str, of: int, total: int, killed: int, *rest: float) -> str:
@@ -381,6 +377,8 @@ def measure(plan: Plan, names: list[str], jobs: int) -> int:
         print(row(name, *table[-1]), flush=True)
     total = [sum(column) for column in zip(*table, strict=True)]
     print(row("all", *total))
+    late = sum(r["how"] == LATE for r in store.results.values())
+    print(f"Of all that were ever killed, {late} took too long.")
     for complaint in complaints:
         print(f"\n{complaint}")
     return 1 if complaints or 100 * total[2] < NEEDED * total[1] else 0
@@ -414,8 +412,13 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
-    plan = Plan(options.root)
-    return measure(plan, options.modules or plan.modules, options.jobs)
+    plan = Plan(options.root.resolve())
+    names = options.modules or plan.modules
+    if unknown := set(names) - set(plan.modules):
+        sys.exit(
+            f"no such module: {', '.join(unknown)}; see tests/mutants.toml"
+        )
+    return measure(plan, names, max(options.jobs, 1))
 
 
 if __name__ == "__main__":

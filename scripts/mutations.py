@@ -50,6 +50,11 @@ class Mutant(NamedTuple):
     after: str
     source: str
 
+    @property
+    def change(self) -> tuple[str, str]:
+        """What it is known by, wherever it moves."""
+        return self.before, self.after
+
 
 class Module:
     """A module's source, and the changes that it admits."""

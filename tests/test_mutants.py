@@ -81,6 +81,11 @@ def test_each_change_is_made_once_and_nothing_else(old, new):
         assert mutant.source == f"def toy():\n    {mutant.after}\n"
 
 
+def test_numbers_that_are_looks_stay():
+    changed = Module("x = 1 + a\n").mutants(look=True)
+    assert [mutant.after for mutant in changed] == ["x = 1 - a"]
+
+
 @pytest.fixture
 def toy(tmp_path):
     """A repository of one small module."""
