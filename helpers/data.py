@@ -14,6 +14,16 @@ import pandas as pd
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
+from helpers._checks import (
+    are_arrays,
+    are_finite,
+    are_numbers,
+    brief,
+    broadcast,
+    is_key,
+    is_whole,
+)
+
 
 class Line(NamedTuple):
     """The line w1·x + w2·y + b = 0, and the logit on either side of it.
@@ -33,8 +43,12 @@ class Line(NamedTuple):
             ValueError: ``factor`` is not a finite number above zero (checked
                 unless it is traced).
         """
+        if not are_arrays(factor):
+            raise TypeError(
+                f"factor must be a number or an array, got {brief(factor)}"
+            )
         if not isinstance(factor, Tracer) and not (
-            np.all(np.isfinite(factor)) and np.all(factor > 0)
+            are_finite(factor) and np.all(factor > 0)
         ):
             raise ValueError(
                 f"factor must be finite and above 0, got {factor}: 0 erases "
@@ -55,7 +69,28 @@ def line_logit(line: Line, x: ArrayLike, y: ArrayLike) -> jax.Array:
 
     Returns:
         The log-odds of label 1, float32, of the broadcast shape.
+
+    Raises:
+        ValueError: a number is not finite (checked unless it is traced), or
+            the shapes do not broadcast.
     """
+    if not isinstance(line, Line) or not are_arrays(*line):
+        raise TypeError(
+            f"line must be a Line of numbers or arrays, got {brief(line)}"
+        )
+    if not are_finite(line):
+        raise ValueError(f"line must be finite, got {brief(line)}")
+    if not are_numbers(x, y):
+        raise TypeError(
+            f"x and y must be numbers, got {brief(x)} and {brief(y)}"
+        )
+    if not are_finite(x, y):
+        raise ValueError("x and y must be finite, got NaN or infinity")
+    if not broadcast(x, y, *line):
+        raise ValueError(
+            "x and y must broadcast with each other and the line, got "
+            f"{np.shape(x)}, {np.shape(y)} and {np.shape(line.w1)}"
+        )
     return line.w1 * jnp.asarray(x) + line.w2 * jnp.asarray(y) + line.b
 
 
@@ -70,12 +105,28 @@ def boundary_y(line: Line, x: ArrayLike) -> jax.Array:
         −(w1·x + b) / w2, float32, of the shape of ``x``.
 
     Raises:
-        ValueError: w2 is 0, a vertical line (checked unless it is traced).
+        ValueError: w2 is 0, a vertical line, or a number is not finite
+            (checked unless they are traced), or the shapes do not broadcast.
     """
+    if not isinstance(line, Line) or not are_arrays(*line):
+        raise TypeError(
+            f"line must be a Line of numbers or arrays, got {brief(line)}"
+        )
+    if not are_finite(line):
+        raise ValueError(f"line must be finite, got {brief(line)}")
     if not isinstance(line.w2, Tracer) and np.any(line.w2 == 0):
         raise ValueError(
             f"line.w2 must not be 0, got {line}: a vertical line has no y "
             "over a given x"
+        )
+    if not are_numbers(x):
+        raise TypeError(f"x must be numbers, got {brief(x)}")
+    if not are_finite(x):
+        raise ValueError("x must be finite, got NaN or infinity")
+    if not broadcast(x, *line):
+        raise ValueError(
+            "x must broadcast with the line, got "
+            f"{np.shape(x)} and {np.shape(line.w1)}"
         )
     return -(line.w1 * jnp.asarray(x) + line.b) / line.w2
 
@@ -95,10 +146,16 @@ def sample_points(key: jax.Array, n: int) -> tuple[jax.Array, jax.Array]:
         x and y, float32 of shape (n,).
 
     Raises:
-        ValueError: n is below 1.
+        ValueError: n is no whole number above 0.
     """
-    if n < 1:
-        raise ValueError(f"n must be at least 1, got {n}")
+    if not is_whole(n, 1):
+        raise ValueError(
+            f"n must be a whole number of at least 1, got {brief(n)}"
+        )
+    if not is_key(key):
+        raise TypeError(
+            f"key must be one key of jax.random.key, got {brief(key)}"
+        )
     x_key, y_key = jax.random.split(key)
     x = X_SD * jax.random.normal(x_key, (n,))
     y = Y_SD * jax.random.normal(y_key, (n,))
@@ -118,6 +175,12 @@ def sample_labels(key: jax.Array, logit: ArrayLike) -> jax.Array:
     Raises:
         ValueError: a logit is NaN (checked unless it is traced).
     """
+    if not is_key(key):
+        raise TypeError(
+            f"key must be one key of jax.random.key, got {brief(key)}"
+        )
+    if not are_numbers(logit):
+        raise TypeError(f"logit must be numbers, got {brief(logit)}")
     if not isinstance(logit, Tracer) and np.isnan(logit).any():
         raise ValueError("logit must be numbers, got NaN among them")
     probability = jax.nn.sigmoid(1.0 * jnp.asarray(logit))
@@ -146,11 +209,26 @@ def make_dataset(
         A Dataset of n points.
 
     Raises:
-        ValueError: n is below 1.
+        ValueError: n is no whole number above 0, or the line is not finite
+            (checked unless it is traced).
 
     Source: the blog's data set, drawn with a key instead of an unseeded
     global generator, and with unrounded probabilities.
     """
+    if not is_whole(n, 1):
+        raise ValueError(
+            f"n must be a whole number of at least 1, got {brief(n)}"
+        )
+    if not is_key(key):
+        raise TypeError(
+            f"key must be one key of jax.random.key, got {brief(key)}"
+        )
+    if not isinstance(line, Line) or not are_arrays(*line):
+        raise TypeError(
+            f"line must be a Line of numbers or arrays, got {brief(line)}"
+        )
+    if not are_finite(line):
+        raise ValueError(f"line must be finite, got {brief(line)}")
     points_key, labels_key = jax.random.split(key)
     x, y = sample_points(points_key, n)
     label = sample_labels(labels_key, line_logit(line, x, y))
@@ -163,6 +241,15 @@ def to_frame(dataset: Dataset) -> pd.DataFrame:
     Raises:
         ValueError: the columns differ in length.
     """
+    if not isinstance(dataset, Dataset) or not are_numbers(*dataset):
+        raise TypeError(
+            f"dataset must be a Dataset of numbers, got {brief(dataset)}"
+        )
+    if {np.ndim(column) for column in dataset} != {1}:
+        raise ValueError(
+            "dataset must have columns of shape (n,), got "
+            f"{[np.shape(column) for column in dataset]}"
+        )
     if len({len(column) for column in dataset}) != 1:
         raise ValueError(
             "dataset must have columns of one length, got "

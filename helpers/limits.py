@@ -12,6 +12,13 @@ import numpy as np
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
+from helpers._checks import (
+    are_arrays,
+    are_finite,
+    are_numbers,
+    brief,
+    is_whole,
+)
 from helpers.data import X_SD, Y_SD, Line
 from helpers.loss import binary_cross_entropy
 from helpers.metrics import accuracy, predict
@@ -42,14 +49,26 @@ def scores(logit: ArrayLike, label: ArrayLike) -> Scores:
         The Scores of this sample.
 
     Raises:
-        ValueError: the shapes differ, there are no labels, a logit is NaN,
-            or a label is neither 0 nor 1 (values are checked unless they are
-            traced).
+        ValueError: the shapes differ, there are no labels, a logit is not
+            finite, or a label is neither 0 nor 1 (values are checked unless
+            they are traced).
 
     Source: G. W. Brier, "Verification of Forecasts Expressed in Terms of
     Probability", Monthly Weather Review 78 (1950), for the third score, here
     of one of the two classes, half of Brier's own sum.
     """
+    if not are_numbers(logit, label):
+        raise TypeError(
+            "logit and label must be numbers, got "
+            f"{brief(logit)} and {brief(label)}"
+        )
+    if np.shape(logit) != np.shape(label):
+        raise ValueError(
+            "logit and label must have the same shape, got "
+            f"{np.shape(logit)} and {np.shape(label)}"
+        )
+    if not are_finite(logit):
+        raise ValueError("logit must be finite, got NaN or infinity")
     right = accuracy(label, predict(logit))
     loss = binary_cross_entropy(logit, label)
     said = jax.nn.sigmoid(1.0 * jnp.asarray(logit))
@@ -82,22 +101,26 @@ def expected_scores(
     Source: T. Gneiting and A. E. Raftery, "Strictly Proper Scoring Rules,
     Prediction, and Estimation", JASA 102 (2007).
     """
-    if jnp.shape(logit) != jnp.shape(true_logit):
+    if not are_numbers(logit, true_logit):
+        raise TypeError(
+            "logit and true_logit must be numbers, got "
+            f"{brief(logit)} and {brief(true_logit)}"
+        )
+    if mass is not None and not are_numbers(mass):
+        raise TypeError(f"mass must be numbers, got {brief(mass)}")
+    if np.shape(logit) != np.shape(true_logit):
         raise ValueError(
             "logit and true_logit must have the same shape, got "
-            f"{jnp.shape(logit)} and {jnp.shape(true_logit)}"
+            f"{np.shape(logit)} and {np.shape(true_logit)}"
         )
-    if mass is not None and jnp.shape(mass) != jnp.shape(logit):
+    if mass is not None and np.shape(mass) != np.shape(logit):
         raise ValueError(
             "mass must have the shape of logit, got "
-            f"{jnp.shape(mass)} and {jnp.shape(logit)}"
+            f"{np.shape(mass)} and {np.shape(logit)}"
         )
-    if jnp.size(logit) < 1:
+    if np.size(logit) < 1:
         raise ValueError("logit must hold at least one point, got none")
-    if not all(
-        isinstance(z, Tracer) or np.isfinite(z).all()
-        for z in (logit, true_logit)
-    ):
+    if not are_finite(logit, true_logit):
         raise ValueError(
             "logit and true_logit must be finite, got NaN or infinity"
         )
@@ -105,7 +128,7 @@ def expected_scores(
         mass is not None
         and not isinstance(mass, Tracer)
         and not (
-            np.isfinite(mass).all()
+            are_finite(mass)
             and np.asarray(mass).min() >= 0
             and np.asarray(mass).max() > 0
         )
@@ -141,11 +164,24 @@ def logit_grid(line: Line, n: int = 4001) -> tuple[jax.Array, jax.Array]:
         the mean, and their masses, which sum to 1: float32 of shape (n,).
 
     Raises:
-        ValueError: n is below 2, or w1 and w2 are both 0 (checked unless
-            they are traced).
+        ValueError: n is no whole number above 1, a number of the line is not
+            finite, or w1 and w2 are both 0 (checked unless they are traced).
     """
-    if n < 2:
-        raise ValueError(f"n must be at least 2, got {n}")
+    if not is_whole(n, 2):
+        raise ValueError(
+            f"n must be a whole number of at least 2, got {brief(n)}"
+        )
+    if not isinstance(line, Line) or not are_arrays(*line):
+        raise TypeError(
+            f"line must be a Line of three numbers, got {brief(line)}"
+        )
+    if any(np.ndim(value) for value in line):
+        raise ValueError(
+            "line must be a Line of three numbers, got the shapes "
+            f"{[np.shape(value) for value in line]}: jax.vmap maps over many"
+        )
+    if not are_finite(line):
+        raise ValueError(f"line must be finite, got {brief(line)}")
     if not any(isinstance(w, Tracer) for w in line[:2]) and not np.any(
         line[:2]
     ):

@@ -14,6 +14,14 @@ import optax
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
+from helpers._checks import (
+    are_columns,
+    are_finite,
+    are_floats,
+    are_numbers,
+    brief,
+)
+
 
 def binary_cross_entropy(logit: ArrayLike, label: ArrayLike) -> jax.Array:
     """Return −log P(label), the surprise at each label, in nats.
@@ -23,8 +31,8 @@ def binary_cross_entropy(logit: ArrayLike, label: ArrayLike) -> jax.Array:
     it stays finite and exact where log(sigmoid(logit)) does not.
 
     Args:
-        logit: log-odds of label 1, of any shape, finite (an infinite one
-            gives infinity or NaN).
+        logit: log-odds of label 1, of any shape, finite (traced, an
+            infinite one gives infinity or NaN).
         label: 0 or 1, of the same shape.
 
     Returns:
@@ -33,16 +41,25 @@ def binary_cross_entropy(logit: ArrayLike, label: ArrayLike) -> jax.Array:
 
     Raises:
         ValueError: the shapes differ (they would broadcast without a word),
-            or a label is neither 0 nor 1 (unless it is traced).
+            a logit is not finite, or a label is neither 0 nor 1 (values are
+            checked unless they are traced).
 
     Source: ``optax.sigmoid_binary_cross_entropy``, which the blog uses; it
     takes arrays alone, this also numbers and integers.
     """
-    if jnp.shape(logit) != jnp.shape(label):
+    if not are_numbers(logit, label):
+        raise TypeError(
+            "logit and label must be numbers, got "
+            f"{brief(logit)} and {brief(label)}"
+        )
+    if np.shape(logit) != np.shape(label):
         raise ValueError(
             "logit and label must have the same shape, got "
-            f"{jnp.shape(logit)} and {jnp.shape(label)}"
+            f"{np.shape(logit)} and {np.shape(label)}"
         )
+    # Of a sure and right logit Optax makes 0 × infinity, which is NaN.
+    if not are_finite(logit):
+        raise ValueError("logit must be finite, got NaN or infinity")
     if not isinstance(label, Tracer) and not np.isin(label, (0, 1)).all():
         raise ValueError(
             "label must be 0 or 1, got "
@@ -74,6 +91,10 @@ def mean_loss(
             shape than the labels, a point is not finite, or a label is
             neither 0 nor 1 (values are checked unless they are traced).
     """
+    if not are_columns(dataset):
+        raise TypeError(
+            f"dataset must be a tuple of arrays, got {brief(dataset)}"
+        )
     if (
         jnp.ndim(dataset[-1]) > 0
         and len({jnp.shape(column)[:1] for column in dataset}) != 1
@@ -84,11 +105,10 @@ def mean_loss(
         )
     if jnp.size(dataset[-1]) < 1:
         raise ValueError("dataset must hold at least one example, got none")
-    if not all(
-        isinstance(column, Tracer) or np.isfinite(column).all()
-        for column in dataset
-    ):
+    if not are_finite(*dataset):
         raise ValueError("dataset must be finite, got NaN or infinity in it")
+    if not callable(apply_fn):
+        raise TypeError(f"apply_fn must be a function, got {brief(apply_fn)}")
     *inputs, label = dataset
     logit = apply_fn(params, *inputs)
     return binary_cross_entropy(logit, label).mean()
@@ -111,11 +131,19 @@ def per_example_value_and_grad(
 
     Source: the blog's ``value_and_grad_vectorized``.
     """
-    # Under vmap, mean_loss sees no values: they are checked here.
-    if not all(
-        isinstance(column, Tracer) or np.isfinite(column).all()
-        for column in dataset
+    if not are_columns(dataset):
+        raise TypeError(
+            f"dataset must be a tuple of arrays, got {brief(dataset)}"
+        )
+    if 0 in {jnp.ndim(column) for column in dataset} or (
+        len({jnp.shape(column)[0] for column in dataset}) != 1
     ):
+        raise ValueError(
+            "dataset must hold arrays of one length, got shapes "
+            f"{[jnp.shape(column) for column in dataset]}"
+        )
+    # Under vmap, mean_loss sees no values: they are checked here.
+    if not are_finite(*dataset):
         raise ValueError("dataset must be finite, got NaN or infinity in it")
     if (
         not isinstance(dataset[-1], Tracer)
@@ -125,6 +153,10 @@ def per_example_value_and_grad(
             "label must be 0 or 1, got "
             f"{np.setdiff1d(dataset[-1], (0, 1))[:3].tolist()} among them"
         )
+    if not callable(apply_fn):
+        raise TypeError(f"apply_fn must be a function, got {brief(apply_fn)}")
+    if not are_floats(params):
+        raise TypeError(f"params must be floats, got {brief(params)}")
     # The mean over a single example is that example's loss.
     of_one = jax.value_and_grad(partial(mean_loss, apply_fn))
     return jax.vmap(of_one, in_axes=(None, 0))(params, dataset)

@@ -9,6 +9,8 @@ import numpy as np
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
+from helpers._checks import are_numbers, brief
+
 
 def predict(logit: ArrayLike) -> jax.Array:
     """Return the likelier label: 1 where logit > 0 (probability > ½), else 0.
@@ -24,6 +26,8 @@ def predict(logit: ArrayLike) -> jax.Array:
 
     Source: the blog has ``logit > 0.5``, which is a probability of 0.62.
     """
+    if not are_numbers(logit):
+        raise TypeError(f"logit must be numbers, got {brief(logit)}")
     if not isinstance(logit, Tracer) and np.isnan(logit).any():
         raise ValueError("logit must be numbers, got NaN among them")
     return (jnp.asarray(logit) > 0).astype(jnp.int32)
@@ -46,12 +50,17 @@ def accuracy(label: ArrayLike, prediction: ArrayLike) -> jax.Array:
 
     Source: the blog's ``accuracy``.
     """
-    if jnp.shape(label) != jnp.shape(prediction):
+    if not are_numbers(label, prediction):
+        raise TypeError(
+            "label and prediction must be numbers, got "
+            f"{brief(label)} and {brief(prediction)}"
+        )
+    if np.shape(label) != np.shape(prediction):
         raise ValueError(
             "label and prediction must have the same shape, got "
-            f"{jnp.shape(label)} and {jnp.shape(prediction)}"
+            f"{np.shape(label)} and {np.shape(prediction)}"
         )
-    if jnp.size(label) < 1:
+    if np.size(label) < 1:
         raise ValueError("label must hold at least one label, got none")
     if not isinstance(label, Tracer) and not np.isin(label, (0, 1)).all():
         raise ValueError(

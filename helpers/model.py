@@ -9,6 +9,8 @@ import numpy as np
 from flax import linen as nn
 from jax.typing import ArrayLike
 
+from helpers._checks import are_finite, are_numbers, brief, broadcast
+
 
 class LogisticRegression(nn.Module):
     """The model logit = w1·x + w2·y + b, with three scalar params.
@@ -29,7 +31,22 @@ class LogisticRegression(nn.Module):
 
         Returns:
             The log-odds of label 1, float32, of the broadcast shape.
+
+        Raises:
+            ValueError: the shapes do not broadcast, or a number is not
+                finite (checked unless it is traced).
         """
+        if not are_numbers(x, y):
+            raise TypeError(
+                f"x and y must be numbers, got {brief(x)} and {brief(y)}"
+            )
+        if not are_finite(x, y):
+            raise ValueError("x and y must be finite, got NaN or infinity")
+        if not broadcast(x, y):
+            raise ValueError(
+                "x and y must have shapes that broadcast, got "
+                f"{np.shape(x)} and {np.shape(y)}"
+            )
         w1 = self.param("w1", jax.random.normal, ())
         w2 = self.param("w2", jax.random.normal, ())
         b = self.param("b", nn.initializers.zeros, ())

@@ -8,6 +8,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax.typing import ArrayLike
 
+from helpers._checks import are_arrays, are_finite, brief, is_whole
+
 
 class MLP(nn.Module):
     """A multilayer perceptron with tanh between its layers.
@@ -35,13 +37,28 @@ class MLP(nn.Module):
             The log-odds of label 1, float32, of that shape.
 
         Raises:
-            ValueError: there is no input, or the shapes differ.
+            ValueError: there is no input, the shapes differ, a width is no
+                whole number above 0, or an input is not finite (checked
+                unless it is traced).
         """
+        if not isinstance(self.widths, list | tuple) or not all(
+            is_whole(width, 1) for width in self.widths
+        ):
+            raise ValueError(
+                "widths must be whole numbers of at least 1, got "
+                f"{brief(self.widths)}"
+            )
+        if not are_arrays(*inputs):
+            raise TypeError(
+                f"inputs must be numbers or arrays, got {brief(inputs)}"
+            )
         if len({jnp.shape(value) for value in inputs}) != 1:
             raise ValueError(
                 "inputs must be at least one array, all of one shape, got "
                 f"shapes {[jnp.shape(value) for value in inputs]}"
             )
+        if not are_finite(*inputs):
+            raise ValueError("inputs must be finite, got NaN or infinity")
         hidden = jnp.stack(inputs, axis=-1)
         for width in self.widths:
             hidden = nn.tanh(nn.Dense(width)(hidden))

@@ -12,6 +12,8 @@ import sklearn.datasets
 from jax.core import Tracer
 from jax.typing import ArrayLike
 
+from helpers._checks import are_arrays, are_finite, are_numbers, brief
+
 
 class Table(NamedTuple):
     """Labelled rows: features float32 (n, d), label int32 (n,)."""
@@ -57,12 +59,14 @@ def find_scaling(features: ArrayLike) -> Scaling:
         ValueError: features is no table with at least one row, or a value is
             not finite or a column constant (checked unless traced).
     """
-    if jnp.ndim(features) != 2 or jnp.shape(features)[0] < 1:
+    if not are_numbers(features):
+        raise TypeError(f"features must be numbers, got {brief(features)}")
+    if np.ndim(features) != 2 or np.shape(features)[0] < 1:
         raise ValueError(
             "features must have the shape (n, d) with n at least 1, got "
-            f"{jnp.shape(features)}"
+            f"{np.shape(features)}"
         )
-    if not isinstance(features, Tracer) and not np.isfinite(features).all():
+    if not are_finite(features):
         raise ValueError("features must be finite, got NaN or infinity")
     if (
         not isinstance(features, Tracer)
@@ -91,15 +95,28 @@ def standardize(features: ArrayLike, scaling: Scaling) -> jax.Array:
             a standard deviation is not above 0 (values are checked unless
             they are traced).
     """
-    if jnp.shape(features)[-1:] != jnp.shape(scaling.mean):
+    if not are_numbers(features):
+        raise TypeError(f"features must be numbers, got {brief(features)}")
+    if not isinstance(scaling, Scaling) or not are_arrays(*scaling):
+        raise TypeError(
+            f"scaling must be a Scaling of arrays, got {brief(scaling)}"
+        )
+    if np.shape(scaling.sd) != np.shape(scaling.mean):
+        raise ValueError(
+            "scaling must have a mean and an sd of one shape (d,), got "
+            f"{np.shape(scaling.mean)} and {np.shape(scaling.sd)}"
+        )
+    if np.shape(features)[-1:] != np.shape(scaling.mean):
         raise ValueError(
             f"features must have {jnp.size(scaling.mean)} columns, as "
-            f"scaling has, got the shape {jnp.shape(features)}"
+            f"scaling has, got the shape {np.shape(features)}"
         )
-    if not isinstance(features, Tracer) and not np.isfinite(features).all():
+    if not are_finite(features):
         raise ValueError("features must be finite, got NaN or infinity")
+    if not are_finite(scaling.mean):
+        raise ValueError("scaling.mean must be finite, got NaN or infinity")
     if not isinstance(scaling.sd, Tracer) and not (
-        np.isfinite(scaling.sd).all() and np.all(np.asarray(scaling.sd) > 0)
+        are_finite(scaling.sd) and np.all(np.asarray(scaling.sd) > 0)
     ):
         raise ValueError(
             "scaling.sd must be finite and above 0, got values from "

@@ -24,6 +24,14 @@ from jax.flatten_util import ravel_pytree
 from jax.sharding import AxisType, Mesh, PartitionSpec
 from jax.typing import ArrayLike
 
+from helpers._checks import (
+    are_arrays,
+    are_numbers,
+    brief,
+    has_weights,
+    is_key,
+    is_whole,
+)
 from helpers.data import TRUE_LINE, Dataset, Line, make_dataset
 from helpers.solvers import chunk_sums
 
@@ -51,8 +59,14 @@ def make_chunk(
 
     Raises:
         ValueError: index is no whole number or out of range (checked unless
-            it is traced).
+            it is traced), or as ``make_dataset``.
     """
+    if not is_key(key):
+        raise TypeError(
+            f"key must be one key of jax.random.key, got {brief(key)}"
+        )
+    if not are_numbers(index):
+        raise TypeError(f"index must be a whole number, got {brief(index)}")
     if not isinstance(index, Tracer) and not (
         np.ndim(index) == 0
         and np.issubdtype(np.asarray(index).dtype, np.integer)
@@ -77,6 +91,24 @@ def chunk_rows(params: Any, key: jax.Array, indices: ArrayLike) -> jax.Array:
         Float32 of shape (k, 13). A row for each chunk holds what
         ``chunk_sums`` returns, end to end.
     """
+    if not has_weights(params):
+        raise TypeError(
+            "params must be those of LogisticRegression, three numbers, got "
+            f"{brief(params)}"
+        )
+    if not is_key(key):
+        raise TypeError(
+            f"key must be one key of jax.random.key, got {brief(key)}"
+        )
+    if not (
+        are_arrays(indices)
+        and np.ndim(indices) == 1
+        and np.issubdtype(indices.dtype, np.integer)
+    ):
+        raise TypeError(
+            "indices must be whole numbers of shape (k,), got "
+            f"{brief(indices)}"
+        )
     # Drawn and summed in one loop, a point is drawn again for each sum.
     chunks = jax.lax.map(partial(make_chunk, key), indices)
     return jax.lax.map(
@@ -96,7 +128,7 @@ def device_mesh(devices: int = 1) -> Mesh:
     Raises:
         ValueError: devices is no whole number above 0, or there are fewer.
     """
-    if not isinstance(devices, int | np.integer) or devices < 1:
+    if not is_whole(devices, 1):
         raise ValueError(
             f"devices must be a whole number of at least 1, got {devices}"
         )
@@ -121,6 +153,8 @@ def rows_on(mesh: Mesh) -> Callable[[Any, jax.Array, ArrayLike], jax.Array]:
     Args:
         mesh: of ``device_mesh``. Its size must divide the number of chunks.
     """
+    if not isinstance(mesh, Mesh):
+        raise TypeError(f"mesh must be of device_mesh, got {brief(mesh)}")
     whole, dealt = PartitionSpec(), PartitionSpec("devices")
     return jax.jit(
         jax.shard_map(
@@ -134,6 +168,8 @@ def rows_on(mesh: Mesh) -> Callable[[Any, jax.Array, ArrayLike], jax.Array]:
 
 def unpack(sums: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
     """Take apart loss, gradient and Hessian, of shapes (), (3,), (3, 3)."""
+    if np.shape(sums) != (13,):
+        raise ValueError(f"sums must be 13 numbers, got {brief(sums)}")
     return float(sums[0]), sums[1:4], sums[4:].reshape(3, 3)
 
 
@@ -161,6 +197,21 @@ def add_up(
     Raises:
         ValueError: a chunk is out of range.
     """
+    if not isinstance(mesh, Mesh):
+        raise TypeError(f"mesh must be of device_mesh, got {brief(mesh)}")
+    if not has_weights(params):
+        raise TypeError(
+            "params must be those of LogisticRegression, three numbers, got "
+            f"{brief(params)}"
+        )
+    if not is_key(key):
+        raise TypeError(
+            f"key must be one key of jax.random.key, got {brief(key)}"
+        )
+    if not isinstance(chunks, range):
+        raise TypeError(f"chunks must be a range, got {brief(chunks)}")
+    if not callable(progress):
+        raise TypeError(f"progress must be a function, got {brief(progress)}")
     if chunks and not all(
         0 <= end < MAX_CHUNKS for end in (chunks[0], chunks[-1])
     ):
@@ -192,6 +243,10 @@ def gather(values: ArrayLike) -> np.ndarray:
     Raises:
         ConnectionError: another process is gone.
     """
+    if np.asarray(values).dtype.kind not in "biuf" or np.ndim(values) != 1:
+        raise TypeError(
+            f"values must be numbers of shape (k,), got {brief(values)}"
+        )
     # JAX would round float64; bits in whole numbers it leaves alone.
     bits = np.array(values, np.float64).view(np.uint32)
     try:
@@ -223,8 +278,24 @@ def by_chunks(
         ValueError: there are no chunks, or one is out of range.
         ConnectionError: another process is gone.
     """
+    if not isinstance(mesh, Mesh):
+        raise TypeError(f"mesh must be of device_mesh, got {brief(mesh)}")
+    if not is_key(key):
+        raise TypeError(
+            f"key must be one key of jax.random.key, got {brief(key)}"
+        )
+    if not isinstance(chunks, range):
+        raise TypeError(f"chunks must be a range, got {brief(chunks)}")
+    if not callable(progress):
+        raise TypeError(f"progress must be a function, got {brief(progress)}")
     if not len(chunks):
         raise ValueError("chunks must hold at least one chunk, got none")
+    if chunks and not all(
+        0 <= end < MAX_CHUNKS for end in (chunks[0], chunks[-1])
+    ):
+        raise ValueError(
+            f"chunks must be from 0 to {MAX_CHUNKS - 1}, got {chunks}"
+        )
     mine = chunks[jax.process_index() :: jax.process_count()]
 
     def objective(params):

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from IPython.display import HTML
 
+from helpers._checks import are_finite, are_numbers, brief, is_whole
 from helpers.data import Line, line_logit
 
 UNIT = 60  # of the picture, to one of the plane
@@ -19,6 +20,8 @@ WIDTH, HEIGHT = 2 * RIGHT, 150  # of the loss curve
 # A logit so near 0 may have either sign on another machine, so its point
 # stays on the side it came from.
 NEAR_ZERO = 5e-6
+# Of a number whose thousandfold is drawn as a whole one.
+LARGEST = 1e12
 # A dot is a line of no length with round ends; a triangle starts at its top.
 MARKS = {0: ("h0", 0), 1: ("l4 7h-8z", 4)}
 
@@ -128,6 +131,23 @@ def training_scrubber(
 
 def _checked(dataset, lines, losses, true_line, still):
     """Return the arguments as arrays, or say which is wrong."""
+    if not isinstance(lines, Sequence):
+        raise TypeError(f"lines must be a list, got {brief(lines)}")
+    for name, holder, fields in (
+        ("dataset", dataset, ("x", "y", "label")),
+        ("true_line", true_line, Line._fields),
+        *(("lines", line, Line._fields) for line in lines),
+    ):
+        values = [getattr(holder, field, None) for field in fields]
+        if not are_numbers(*values) or (
+            name != "dataset" and any(map(np.ndim, values))
+        ):
+            raise TypeError(
+                f"{name} must have numbers {', '.join(fields)}, got "
+                f"{brief(holder)}"
+            )
+    if not are_numbers(losses):
+        raise TypeError(f"losses must be numbers, got {brief(losses)}")
     x, y, label = (
         np.asarray(getattr(dataset, name)) for name in ("x", "y", "label")
     )
@@ -157,16 +177,22 @@ def _checked(dataset, lines, losses, true_line, still):
         "losses": losses,
         "true_line": truth,
     }.items():
-        if not np.isfinite(values).all():
+        if not are_finite(values):
             raise ValueError(f"{name} must be finite, got NaN or infinity")
+        if np.abs(values).max() > LARGEST:
+            raise ValueError(
+                f"{name} must be at most {LARGEST:.0e} to be drawn, got "
+                f"{np.abs(values).max()}"
+            )
     for name, values in (("lines", path), ("true_line", truth[None])):
         if (np.rint(1000 * values[:, :2]) == 0).all(axis=1).any():
             raise ValueError(
-                f"{name} must have w1 or w2 other than 0, to 3 decimals"
+                f"{name} must have w1 or w2 other than 0, to 3 decimals, got "
+                f"{brief(values)}"
             )
     if (losses < 0).any():
         raise ValueError(f"losses must not be below 0, got {losses.min()}")
-    if not isinstance(still, int | np.integer) or not 0 <= still < len(path):
+    if not is_whole(still, 0) or still >= len(path):
         raise ValueError(
             f"still must be an epoch from 0 to {len(path) - 1}, got {still!r}"
         )

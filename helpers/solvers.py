@@ -13,9 +13,21 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 
+from helpers._checks import (
+    are_arrays,
+    are_columns,
+    are_finite,
+    are_floats,
+    are_numbers,
+    brief,
+    has_weights,
+    is_key,
+    is_whole,
+)
 from helpers.data import Dataset
 
 # Rows of a chunk: what is computed from them stays in a core's cache.
@@ -37,9 +49,38 @@ def chunk_sums(
         gradient, of shape (3,); its Hessian, of shape (3, 3); rows and
         columns in the order b, w1, w2.
 
+    Raises:
+        ValueError: the shapes differ or are not (n,), a coordinate is not
+            finite, or a label is neither 0 nor 1 (values are checked unless
+            they are traced).
+
     Source: C. M. Bishop, "Pattern Recognition and Machine Learning" (2006),
     equations 4.91 and 4.97.
     """
+    if not has_weights(params):
+        raise TypeError(
+            "params must be those of LogisticRegression, three numbers, got "
+            f"{brief(params)}"
+        )
+    if not are_arrays(x, y, label):
+        raise TypeError(
+            "x, y and label must be arrays, got "
+            f"{brief(x)}, {brief(y)} and {brief(label)}"
+        )
+    if jnp.ndim(x) != 1 or not jnp.shape(x) == jnp.shape(y) == jnp.shape(
+        label
+    ):
+        raise ValueError(
+            "x, y and label must have the same shape (n,), got "
+            f"{jnp.shape(x)}, {jnp.shape(y)} and {jnp.shape(label)}"
+        )
+    if not are_finite(x, y):
+        raise ValueError("x and y must be finite, got NaN or infinity")
+    if not isinstance(label, Tracer) and not np.isin(label, (0, 1)).all():
+        raise ValueError(
+            "label must be 0 or 1, got "
+            f"{np.setdiff1d(label, (0, 1))[:3].tolist()} among them"
+        )
     weights = params["params"]
     z = weights["w1"] * x + weights["w2"] * y + weights["b"]
     sure = jax.nn.sigmoid(jnp.abs(z))
@@ -74,6 +115,15 @@ def logistic_sums(
     Raises:
         ValueError: the arrays are not of one shape (n,).
     """
+    if not has_weights(params):
+        raise TypeError(
+            "params must be those of LogisticRegression, three numbers, got "
+            f"{brief(params)}"
+        )
+    if not isinstance(dataset, Dataset) or not are_arrays(*dataset):
+        raise TypeError(
+            f"dataset must be a Dataset of arrays, got {brief(dataset)}"
+        )
     if {jnp.shape(column) for column in dataset} != {
         (jnp.size(dataset.label),)
     }:
@@ -100,6 +150,17 @@ def logistic_means(
 
     Arguments and errors are those of ``logistic_sums``.
     """
+    if not has_weights(params):
+        raise TypeError(
+            "params must be those of LogisticRegression, three numbers, got "
+            f"{brief(params)}"
+        )
+    if not isinstance(dataset, Dataset) or not are_arrays(*dataset):
+        raise TypeError(
+            f"dataset must be a Dataset of arrays, got {brief(dataset)}"
+        )
+    if jnp.size(dataset.label) < 1:
+        raise ValueError("dataset must hold at least one point, got none")
     sums = logistic_sums(params, dataset)
     n = len(dataset.label)
     return jax.tree.map(lambda total: total / n, sums)
@@ -117,12 +178,23 @@ def by_sums(
         An objective of its params, which passes over the points once.
 
     Raises:
-        ValueError: there are no points, a coordinate is not finite, or a
-            label is neither 0 nor 1.
+        ValueError: the arrays are not of one shape (n,), there are no
+            points, a coordinate is not finite, or a label is neither 0 nor 1.
     """
+    if not isinstance(dataset, Dataset) or not are_arrays(*dataset):
+        raise TypeError(
+            f"dataset must be a Dataset of arrays, got {brief(dataset)}"
+        )
+    if {jnp.shape(column) for column in dataset} != {
+        (jnp.size(dataset.label),)
+    }:
+        raise ValueError(
+            "dataset must hold arrays of one shape (n,), got shapes "
+            f"{[jnp.shape(column) for column in dataset]}"
+        )
     if len(dataset.label) < 1:
         raise ValueError("dataset must hold at least one point, got none")
-    if not all(np.isfinite(c).all() for c in (dataset.x, dataset.y)):
+    if not are_finite(dataset.x, dataset.y):
         raise ValueError("dataset must be finite, got NaN or infinity")
     # isin would take ten times as long, and that is more than a pass.
     if not ((dataset.label == 0) | (dataset.label == 1)).all():
@@ -138,6 +210,8 @@ def derivatives(
     loss_fn: Callable[[Any, Any], jax.Array], params: Any, dataset: Any
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Return loss, gradient and Hessian; ``by_autodiff`` calls it."""
+    if not are_floats(params):
+        raise TypeError(f"params must be floats, got {brief(params)}")
     flat, unravel = ravel_pytree(params)
 
     def of_flat(flat):
@@ -160,6 +234,8 @@ def by_autodiff(
     Returns:
         An objective of params, any pytree of floats.
     """
+    if not callable(loss_fn):
+        raise TypeError(f"loss_fn must be a function, got {brief(loss_fn)}")
     return lambda params: derivatives(loss_fn, params, dataset)
 
 
@@ -174,9 +250,23 @@ def full_step(gradient: np.ndarray, hessian: np.ndarray) -> np.ndarray:
         Minus the inverse of the Hessian, times the gradient; of shape (d,).
 
     Raises:
-        ValueError: a number is not finite, or the Hessian is singular in
-            float32 or not positive.
+        ValueError: the shapes differ, a number is not finite, or the Hessian
+            is singular in float32 or not positive.
     """
+    if not are_numbers(gradient, hessian):
+        raise TypeError(
+            "gradient and hessian must be numbers, got "
+            f"{brief(gradient)} and {brief(hessian)}"
+        )
+    if np.shape(gradient) != (np.size(gradient),) or (
+        np.shape(hessian) != 2 * np.shape(gradient)
+    ):
+        raise ValueError(
+            "gradient and hessian must have the shapes (d,) and (d, d), got "
+            f"{np.shape(gradient)} and {np.shape(hessian)}"
+        )
+    if np.size(gradient) < 1:
+        raise ValueError("gradient must hold at least one slope, got none")
     if not (np.isfinite(gradient).all() and np.isfinite(hessian).all()):
         raise ValueError(
             "objective must return finite numbers, got NaN or infinity: look "
@@ -238,15 +328,25 @@ def newton(
     Source: J. Nocedal and S. J. Wright, "Numerical Optimization" (2006),
     sections 3.1 and 3.4.
     """
+    if not are_arrays(tolerance) or np.ndim(tolerance) > 0:
+        raise TypeError(
+            f"tolerance must be one number, got {brief(tolerance)}"
+        )
     if not 0 < tolerance < np.inf:
         raise ValueError(
             f"tolerance must be finite and above 0, got {tolerance}"
         )
-    if not isinstance(max_passes, int | np.integer) or max_passes < 1:
+    if not is_whole(max_passes, 1):
         raise ValueError(
             "max_passes must be a whole number of at least 1, got "
             f"{max_passes}"
         )
+    if not callable(objective):
+        raise TypeError(
+            f"objective must be a function, got {brief(objective)}"
+        )
+    if not are_numbers(*jax.tree.leaves(params)):
+        raise TypeError(f"params must be floats, got {brief(params)}")
     flat, unravel = ravel_pytree(params)
     if not jnp.issubdtype(flat.dtype, jnp.floating):
         raise ValueError(f"params must be floats, got {flat.dtype}")
@@ -302,13 +402,23 @@ def minibatches(key: jax.Array, dataset: Any, size: int) -> Any:
         ValueError: the arrays differ in length, or size is no whole number
             from 1 to n.
     """
-    if len({jnp.shape(column)[:1] for column in dataset}) != 1:
+    if not is_key(key):
+        raise TypeError(
+            f"key must be one key of jax.random.key, got {brief(key)}"
+        )
+    if not are_columns(dataset):
+        raise TypeError(
+            f"dataset must be a tuple of arrays, got {brief(dataset)}"
+        )
+    if len({jnp.shape(column)[:1] for column in dataset}) != 1 or (
+        jnp.ndim(dataset[-1]) < 1
+    ):
         raise ValueError(
             "dataset must hold arrays of one length, got shapes "
             f"{[jnp.shape(column) for column in dataset]}"
         )
     n = len(dataset[-1])
-    if not isinstance(size, int | np.integer) or not 1 <= size <= n:
+    if not is_whole(size, 1) or size > n:
         raise ValueError(
             f"size must be a whole number from 1 to {n}, got {size}"
         )

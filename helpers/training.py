@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from jax.core import Tracer
+
+from helpers._checks import are_floats, brief, is_whole
 
 
 def train_step(
@@ -34,8 +35,28 @@ def train_step(
     Returns:
         The new params, the new state, and the loss *before* the step.
 
+    Raises:
+        ValueError: opt_state belongs to another optimizer or other params, or
+            what ``loss_fn`` raises.
+
     Source: the blog's ``update_weights``, which loses the new state.
     """
+    if not callable(loss_fn):
+        raise TypeError(f"loss_fn must be a function, got {brief(loss_fn)}")
+    if not hasattr(optimizer, "init") or not hasattr(optimizer, "update"):
+        raise TypeError(
+            "optimizer must be an Optax gradient transformation, got "
+            f"{brief(optimizer)}"
+        )
+    if not are_floats(params):
+        raise TypeError(f"params must be floats, got {brief(params)}")
+    if jax.tree.structure(opt_state) != jax.tree.structure(
+        jax.eval_shape(optimizer.init, params)
+    ):
+        raise ValueError(
+            "opt_state must be what optimizer.init(params) or the last step "
+            f"returned, got {brief(opt_state)}"
+        )
     loss, grads = jax.value_and_grad(loss_fn)(params, dataset)
     updates, opt_state = optimizer.update(grads, opt_state, params)
     params = optax.apply_updates(params, updates)
@@ -123,10 +144,19 @@ def fit(
     Source: the blog's training loop.
     """
     # A scan rounds 1.5 epochs down without a word.
-    if not isinstance(epochs, int | np.integer) or epochs < 1:
+    if not is_whole(epochs, 1):
         raise ValueError(
             f"epochs must be a whole number of at least 1, got {epochs}"
         )
+    if not callable(loss_fn):
+        raise TypeError(f"loss_fn must be a function, got {brief(loss_fn)}")
+    if not hasattr(optimizer, "init") or not hasattr(optimizer, "update"):
+        raise TypeError(
+            "optimizer must be an Optax gradient transformation, got "
+            f"{brief(optimizer)}"
+        )
+    if not are_floats(params):
+        raise TypeError(f"params must be floats, got {brief(params)}")
     finite = is_finite(loss_fn, params, dataset)
     if isinstance(finite, Tracer) or not finite:
         loss_fn(params, dataset)  # not compiled, it can say what is wrong

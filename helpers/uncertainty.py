@@ -13,6 +13,17 @@ from jax.core import Tracer
 from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 
+from helpers._checks import (
+    are_arrays,
+    are_columns,
+    are_finite,
+    are_floats,
+    are_numbers,
+    brief,
+    broadcast,
+    is_whole,
+)
+
 
 def covariance(
     loss_fn: Callable[[Any, Any], jax.Array], params: Any, dataset: tuple
@@ -32,9 +43,9 @@ def covariance(
         dicts: b, w1, w2.
 
     Raises:
-        ValueError: the data does not determine the params: the Hessian has
-            no inverse in float32, or is not positive (checked unless it is
-            traced).
+        ValueError: there are no examples, or the data does not determine
+            the params: the Hessian has no inverse in float32, or is not
+            positive (checked unless it is traced).
 
     It describes many independent examples and a model that contains the
     truth. A fit to separable labels that was stopped is *not* noticed.
@@ -42,6 +53,19 @@ def covariance(
     Source: the observed Fisher information; Y. Pawitan, "In All Likelihood"
     (2001).
     """
+    if not callable(loss_fn):
+        raise TypeError(f"loss_fn must be a function, got {brief(loss_fn)}")
+    if not are_floats(params):
+        raise TypeError(f"params must be floats, got {brief(params)}")
+    if not are_columns(dataset):
+        raise TypeError(
+            f"dataset must be a tuple of arrays, got {brief(dataset)}"
+        )
+    if jnp.size(dataset[-1]) < 1 or jnp.ndim(dataset[-1]) < 1:
+        raise ValueError(
+            "dataset must hold arrays of at least one example, got shapes "
+            f"{[jnp.shape(column) for column in dataset]}"
+        )
     flat, unravel = ravel_pytree(params)
     hessian = jax.hessian(lambda flat: loss_fn(unravel(flat), dataset))(flat)
     if not isinstance(hessian, Tracer) and not (
@@ -73,6 +97,8 @@ def standard_errors(
 
     Source: as ``covariance``.
     """
+    if not are_floats(params):
+        raise TypeError(f"params must be floats, got {brief(params)}")
     _, unravel = ravel_pytree(params)
     variance = jnp.diag(covariance(loss_fn, params, dataset))
     return unravel(jnp.sqrt(variance))
@@ -94,16 +120,36 @@ def binomial_interval(
         Its lower and upper end, in [0, 1], float32 of the broadcast shape.
 
     Raises:
-        ValueError: a count, an n or the level is out of range (checked
-            unless it is traced).
+        ValueError: a count, an n or the level is out of range in float32
+            (checked unless it is traced), or the shapes do not broadcast.
 
     Source: the score interval of E. B. Wilson, "Probable Inference, the Law
     of Succession, and Statistical Inference", JASA 22 (1927).
     """
-    if not isinstance(level, Tracer) and not 0 < np.asarray(level) < 1:
+    if not are_numbers(level) or np.ndim(level) > 0:
+        raise TypeError(f"level must be one number, got {brief(level)}")
+    if not isinstance(level, Tracer) and not (
+        np.asarray(level) > 0 and np.float32((1 + np.asarray(level)) / 2) < 1
+    ):
         raise ValueError(f"level must be above 0 and below 1, got {level}")
+    if not are_arrays(n):
+        raise TypeError(
+            f"n must be a number, whole ones of 32 bits, got {brief(n)}"
+        )
     if not isinstance(n, Tracer) and not np.all(np.asarray(n) > 0):
         raise ValueError(f"n must be above 0, got {np.asarray(n).min()}")
+    if not are_finite(n):
+        raise ValueError("n must be finite, got infinity")
+    if not are_numbers(count):
+        raise TypeError(
+            f"count must be a number, whole ones of 32 bits, got "
+            f"{brief(count)}"
+        )
+    if not broadcast(count, n):
+        raise ValueError(
+            "count and n must have shapes that broadcast, got "
+            f"{np.shape(count)} and {np.shape(n)}"
+        )
     if not isinstance(count, Tracer) and not np.all(np.asarray(count) >= 0):
         raise ValueError(
             f"count must be at least 0, got {np.asarray(count).min()}"
@@ -142,7 +188,7 @@ def reliability(
 
     Args:
         probability: said of label 1, in [0, 1], of shape (n,).
-        label: 0 or 1, of the same shape.
+        label: 0 or 1, of the same shape, no bool.
         bins: how many equal parts of [0, 1], at least 1; each holds its
             lower end, the last one also 1.
 
@@ -159,14 +205,24 @@ def reliability(
     Probability Forecasts of Precipitation and Temperature", Applied
     Statistics 26 (1977).
     """
-    if jnp.ndim(label) != 1 or jnp.shape(probability) != jnp.shape(label):
+    if not are_numbers(probability, label):
+        raise TypeError(
+            "probability and label must be numbers, got "
+            f"{brief(probability)} and {brief(label)}"
+        )
+    if not are_arrays(label) or jnp.result_type(label) == bool:
+        raise TypeError(
+            "label must be a number or an array of them, not of bool, got "
+            f"{brief(label)}"
+        )
+    if np.ndim(label) != 1 or np.shape(probability) != np.shape(label):
         raise ValueError(
             "probability and label must have the same shape (n,), got "
-            f"{jnp.shape(probability)} and {jnp.shape(label)}"
+            f"{np.shape(probability)} and {np.shape(label)}"
         )
-    if jnp.size(label) < 1:
+    if np.size(label) < 1:
         raise ValueError("label must hold at least one label, got none")
-    if not isinstance(bins, int | np.integer) or bins < 1:
+    if not is_whole(bins, 1):
         raise ValueError(
             f"bins must be a whole number of at least 1, got {bins}"
         )

@@ -191,7 +191,7 @@ def test_x_and_y_are_independent(big):
 @pytest.mark.parametrize("n", [0, -1])
 @pytest.mark.parametrize("draw", [sample_points, make_dataset])
 def test_drawing_no_points_is_refused(draw, n):
-    with pytest.raises(ValueError, match=rf"^n must be at least 1, got {n}$"):
+    with pytest.raises(ValueError, match=rf"^n must be a whole .* got {n}$"):
         draw(KEY, n)
     with pytest.raises(ValueError, match=r"^n must"):
         jax.jit(draw, static_argnums=1)(KEY, n)

@@ -144,7 +144,7 @@ def test_scores_refuse_unequal_shapes_and_no_labels(function):
     with pytest.raises(ValueError) as caught:
         function(np.zeros((3, 1)), np.zeros(3, int))
     assert str(caught.value) == (
-        "label and prediction must have the same shape, got (3,) and (3, 1)"
+        "logit and label must have the same shape, got (3, 1) and (3,)"
     )
     with pytest.raises(ValueError) as caught:
         function(np.zeros(0), np.zeros(0, int))
@@ -157,7 +157,7 @@ def test_scores_refuse_wrong_values_unless_they_are_traced():
     assert str(caught.value) == "label must be 0 or 1, got [-1] among them"
     with pytest.raises(ValueError) as caught:
         scores(np.array([0, np.nan]), np.array([0, 1]))
-    assert str(caught.value) == "logit must be numbers, got NaN among them"
+    assert str(caught.value) == "logit must be finite, got NaN or infinity"
     assert jnp.isnan(jax.jit(scores)(np.nan, -1).log_loss)
 
 
@@ -539,7 +539,8 @@ def test_a_grid_of_fewer_than_two_points_is_refused(n):
     # The guard comes first: None is no line.
     with pytest.raises(ValueError) as caught:
         logit_grid(None, n)
-    assert str(caught.value) == f"n must be at least 2, got {n}"
+    message = f"n must be a whole number of at least 2, got {n}"
+    assert str(caught.value) == message
 
 
 @pytest.mark.parametrize("zero", [0, 0.0, -0.0, np.float32(0), jnp.array(0.0)])

@@ -1,0 +1,899 @@
+"""Every helper on every kind of input: a right limit, or an error by name."""
+
+import importlib
+import inspect
+import re
+import traceback
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import nnx
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from jax import random
+from manuscript import ROOT
+
+from helpers.data import (
+    TRUE_LINE,
+    Dataset,
+    Line,
+    boundary_y,
+    line_logit,
+    make_dataset,
+    sample_labels,
+    sample_points,
+    to_frame,
+)
+from helpers.limits import bayes_limits, expected_scores, logit_grid, scores
+from helpers.loss import (
+    binary_cross_entropy,
+    mean_loss,
+    per_example_value_and_grad,
+)
+from helpers.metrics import accuracy, predict
+from helpers.model import BLOG_PARAMS, LogisticRegression
+from helpers.networks import MLP
+from helpers.nnx_model import (
+    NNXLogisticRegression,
+    from_linen,
+    model_loss,
+    nnx_step,
+    to_linen,
+)
+from helpers.real_data import (
+    Scaling,
+    find_scaling,
+    load_breast_cancer,
+    standardize,
+)
+from helpers.scale import (
+    MAX_CHUNKS,
+    add_up,
+    by_chunks,
+    chunk_rows,
+    device_mesh,
+    gather,
+    make_chunk,
+    rows_on,
+    unpack,
+)
+from helpers.scrubber import training_scrubber
+from helpers.solvers import (
+    by_autodiff,
+    by_sums,
+    chunk_sums,
+    derivatives,
+    full_step,
+    logistic_means,
+    logistic_sums,
+    minibatches,
+    newton,
+)
+from helpers.training import fit, train_step
+from helpers.uncertainty import (
+    binomial_interval,
+    covariance,
+    reliability,
+    standard_errors,
+)
+
+LAW = settings(deadline=None, derandomize=True, max_examples=12)
+
+# What is right: few shapes, so that little is compiled.
+
+KEY = random.key(0)
+X = np.float32([0.5, -1.0, 2.0, 0.0, -3.0, 1.5])
+Y = np.float32([1.0, 0.5, -2.0, -0.5, 0.0, 1.0])
+LABEL = np.array([0, 1, 1, 0, 1, 0])
+DATA = Dataset(X, Y, LABEL)
+NONE = Dataset(X[:0], Y[:0], LABEL[:0])
+ONE = Dataset(X[:1], Y[:1], LABEL[:1])
+apply_fn = LogisticRegression().apply
+loss_fn = jax.jit(partial(mean_loss, apply_fn))
+sgd = optax.sgd(0.3)
+MLP_PARAMS = MLP((2,)).init(KEY, 0.0, 0.0)
+MESH = device_mesh()
+SCALING = Scaling(np.float32([0, 1]), np.float32([1, 2]))
+TABLE = np.column_stack([X, Y])
+LOSSES = np.array([0.9, 0.5])
+
+
+def model():
+    return NNXLogisticRegression(nnx.Rngs(0))
+
+
+def nnx_optimizer():
+    return nnx.Optimizer(model(), sgd, wrt=nnx.Param)
+
+
+# What is wrong: each with the part of the error that names it, if another
+# name than the argument's.
+
+NAN = np.float32([np.nan] * 6)
+INF = np.float32([np.inf] * 6)
+NOT_NUMBERS = [None, "1", 1j, [[1.0], [1.0, 2.0]], {"a": 1}, KEY]
+NOT_FINITE = [NAN, INF, -INF, np.full(6, 1e39)]
+NOT_KEYS = [None, 0, "key", np.zeros(2), random.split(KEY)]
+NOT_LABELS = [LABEL + 2, -LABEL, LABEL / 2, NAN, INF]
+NOT_WHOLE = [0, -1, 1.5, np.nan, np.inf, "3", None, [3]]
+NOT_FUNCTIONS = [None, 1, "loss"]
+NOT_LINES = [
+    None,
+    0,
+    (1.0, 3.0, 0.1),
+    Line("1", 3.0, 0.1),
+    Line([1.0], 3.0, 0.1),
+    Line(None, 3.0, 0.1),
+    Line(np.nan, 3.0, 0.1),
+    Line(1.0, np.inf, 0.1),
+    Line(1.0, 3.0, 1e39),
+]
+SHAPES = [X[:5], X[:0], X[:, None]]
+COLUMNS = [
+    *(DATA._replace(x=x) for x in (*NOT_FINITE, X[:5], X[:0], 1.0)),
+    *(DATA._replace(y=y) for y in (*NOT_FINITE, Y[:5])),
+    DATA._replace(label=LABEL[:5]),
+]
+NO_TUPLES = [None, 1.0, "data", DATA._replace(x=None), DATA._replace(x="x")]
+LABELS = [DATA._replace(label=label) for label in NOT_LABELS[:3]]
+NOT_PARAMS = [None, {}, 1, "params", {"params": {"w1": None}}]
+NOT_WEIGHTS = [
+    *NOT_PARAMS,
+    {"w1": 1.0, "w2": 1.0, "b": 0.0},
+    {"params": {"w1": 1.0, "w2": 1.0}},
+    {"params": {"w1": X, "w2": 1.0, "b": 0.0}},
+    {"params": {"w1": "1", "w2": 1.0, "b": 0.0}},
+]
+# Compiled functions cannot say what is wrong with a string.
+SOME_WEIGHTS = [p for p in NOT_WEIGHTS[:-1] if p != "params"]
+
+
+class Case(NamedTuple):
+    """A function, arguments that are right, and values that are wrong."""
+
+    function: Callable
+    right: dict[str, Any]
+    wrong: dict[str, list] = {}  # noqa: RUF012
+    # Names in the error, where it speaks of a part.
+    named: dict[str, str] = {}  # noqa: RUF012
+
+
+def wrong_dataset(*more):
+    return {"dataset": [*NO_TUPLES, *COLUMNS, *LABELS, *more]}
+
+
+DATASET = {"dataset": "dataset|label"}
+WRONG_LOSS = {"loss_fn": NOT_FUNCTIONS, "params": NOT_PARAMS}
+WRONG_CHUNKS = {
+    "mesh": [None, 1, "cpu"],
+    "key": NOT_KEYS,
+    "chunks": [
+        None,
+        3,
+        [0, 1],
+        range(-1, 1),
+        range(MAX_CHUNKS, MAX_CHUNKS + 1),
+    ],
+    "progress": NOT_FUNCTIONS,
+}
+
+CASES = {
+    "data.Line": Case(
+        TRUE_LINE.scaled,
+        {"factor": 2.0},
+        {"factor": [None, "2", [2.0], 0, -1, np.nan, np.inf, 1e39, 1j]},
+    ),
+    "data.line_logit": Case(
+        line_logit,
+        {"line": TRUE_LINE, "x": X, "y": Y},
+        {
+            "line": NOT_LINES,
+            "x": [*NOT_NUMBERS, *NOT_FINITE, X[:5], 10**10],
+            "y": [*NOT_NUMBERS, *NOT_FINITE, Y[:5]],
+        },
+    ),
+    "data.boundary_y": Case(
+        boundary_y,
+        {"line": TRUE_LINE, "x": X},
+        {
+            "line": [*NOT_LINES, Line(1.0, 0.0, 0.1)],
+            "x": [*NOT_NUMBERS, *NOT_FINITE],
+        },
+    ),
+    "data.sample_points": Case(
+        sample_points, {"key": KEY, "n": 1}, {"key": NOT_KEYS, "n": NOT_WHOLE}
+    ),
+    "data.sample_labels": Case(
+        sample_labels,
+        {"key": KEY, "logit": X},
+        {"key": NOT_KEYS, "logit": [*NOT_NUMBERS, NAN]},
+    ),
+    "data.Dataset": Case(Dataset, DATA._asdict()),
+    "data.make_dataset": Case(
+        make_dataset,
+        {"key": KEY, "n": 1, "line": TRUE_LINE},
+        {"key": NOT_KEYS, "n": NOT_WHOLE, "line": NOT_LINES},
+    ),
+    "data.to_frame": Case(
+        to_frame,
+        {"dataset": DATA},
+        {
+            "dataset": [
+                *NO_TUPLES,
+                tuple(DATA),
+                DATA._replace(x=X[:5]),
+                Dataset(1.0, 1.0, 1),
+                Dataset(TABLE, TABLE, TABLE),
+            ]
+        },
+    ),
+    "model.LogisticRegression": Case(
+        lambda x, y: apply_fn(BLOG_PARAMS, x, y),
+        {"x": X, "y": Y},
+        {
+            "x": [*NOT_NUMBERS, *NOT_FINITE, X[:5]],
+            "y": [*NOT_NUMBERS, *NOT_FINITE, Y[:5]],
+        },
+    ),
+    "loss.binary_cross_entropy": Case(
+        binary_cross_entropy,
+        {"logit": X, "label": LABEL},
+        {
+            "logit": [*NOT_NUMBERS, *NOT_FINITE, *SHAPES],
+            "label": [*NOT_NUMBERS, *NOT_LABELS, *SHAPES],
+        },
+    ),
+    "loss.mean_loss": Case(
+        mean_loss,
+        {"apply_fn": apply_fn, "params": BLOG_PARAMS, "dataset": DATA},
+        {"apply_fn": NOT_FUNCTIONS, **wrong_dataset(NONE, ())},
+        DATASET,
+    ),
+    "loss.per_example_value_and_grad": Case(
+        per_example_value_and_grad,
+        {"apply_fn": apply_fn, "params": BLOG_PARAMS, "dataset": DATA},
+        {
+            "apply_fn": NOT_FUNCTIONS,
+            "params": NOT_PARAMS,
+            **wrong_dataset((), Dataset(1.0, 1.0, 1)),
+        },
+        DATASET,
+    ),
+    "metrics.predict": Case(
+        predict, {"logit": X}, {"logit": [*NOT_NUMBERS, NAN]}
+    ),
+    "metrics.accuracy": Case(
+        accuracy,
+        {"label": LABEL, "prediction": LABEL},
+        {
+            "label": [*NOT_NUMBERS, *NOT_LABELS, *SHAPES],
+            "prediction": [*NOT_NUMBERS, *NOT_LABELS, *SHAPES],
+        },
+    ),
+    "training.train_step": Case(
+        train_step,
+        {
+            "loss_fn": loss_fn,
+            "optimizer": sgd,
+            "params": BLOG_PARAMS,
+            "opt_state": sgd.init(BLOG_PARAMS),
+            "dataset": DATA,
+        },
+        {
+            **WRONG_LOSS,
+            "optimizer": [None, "sgd", 0.3, optax.sgd],
+            "opt_state": [None, (), optax.adam(1.0).init(BLOG_PARAMS)],
+            "dataset": [NONE, DATA._replace(x=X[:5])],
+        },
+    ),
+    "training.fit": Case(
+        fit,
+        {
+            "loss_fn": loss_fn,
+            "params": BLOG_PARAMS,
+            "optimizer": sgd,
+            "dataset": DATA,
+            "epochs": 2,
+        },
+        {
+            **WRONG_LOSS,
+            "optimizer": [None, "sgd", 0.3, optax.sgd],
+            "dataset": [NONE, DATA._replace(x=X[:5])],
+            "epochs": NOT_WHOLE,
+        },
+    ),
+    "limits.scores": Case(
+        scores,
+        {"logit": X, "label": LABEL},
+        {
+            "logit": [*NOT_NUMBERS, *NOT_FINITE, *SHAPES],
+            "label": [*NOT_NUMBERS, *NOT_LABELS, *SHAPES],
+        },
+    ),
+    "limits.expected_scores": Case(
+        expected_scores,
+        {"logit": X, "true_logit": Y, "mass": abs(X)},
+        {
+            "logit": [*NOT_NUMBERS, *NOT_FINITE, *SHAPES],
+            "true_logit": [*NOT_NUMBERS, *NOT_FINITE, *SHAPES],
+            "mass": [*NOT_NUMBERS[1:], *NOT_FINITE, *SHAPES, -abs(X), 0 * X],
+        },
+    ),
+    "limits.logit_grid": Case(
+        logit_grid,
+        {"line": TRUE_LINE, "n": 5},
+        {
+            "line": [*NOT_LINES, Line(0.0, 0.0, 1.0), Line(X, X, X)],
+            "n": [1, *NOT_WHOLE],
+        },
+    ),
+    "limits.bayes_limits": Case(
+        bayes_limits,
+        {"logit": X, "mass": None},
+        {
+            "logit": [*NOT_NUMBERS, *NOT_FINITE, X[:0]],
+            "mass": [*NOT_NUMBERS[1:], *NOT_FINITE, *SHAPES, -abs(X)],
+        },
+    ),
+    "uncertainty.covariance": Case(
+        covariance,
+        {"loss_fn": loss_fn, "params": BLOG_PARAMS, "dataset": DATA},
+        {
+            **WRONG_LOSS,
+            "dataset": [*NO_TUPLES, NONE, (), DATA._replace(x=X[:5])],
+        },
+    ),
+    "uncertainty.standard_errors": Case(
+        standard_errors,
+        {"loss_fn": loss_fn, "params": BLOG_PARAMS, "dataset": DATA},
+        {
+            **WRONG_LOSS,
+            "dataset": [*NO_TUPLES, NONE, (), DATA._replace(x=X[:5])],
+        },
+    ),
+    "uncertainty.binomial_interval": Case(
+        binomial_interval,
+        {"count": 3, "n": 10, "level": 0.95},
+        {
+            "count": [*NOT_NUMBERS, -1, 11, np.nan, np.inf, 10**10],
+            "n": [*NOT_NUMBERS, 0, -1, 2, np.nan, np.inf, 1e39, 10**10],
+            "level": [*NOT_NUMBERS, 0, 1, -0.5, 95, np.nan, 1 - 1e-9, X],
+        },
+        {"n": "n|count"},
+    ),
+    "uncertainty.reliability": Case(
+        reliability,
+        {"probability": abs(X) / 3, "label": LABEL, "bins": 4},
+        {
+            "probability": [*NOT_NUMBERS, *NOT_FINITE, *SHAPES, X, 0.5],
+            "label": [
+                *NOT_NUMBERS,
+                *NOT_LABELS,
+                *SHAPES,
+                1,
+                LABEL == 1,
+                LABEL.tolist(),
+            ],
+            "bins": NOT_WHOLE,
+        },
+    ),
+    "networks.MLP": Case(
+        lambda widths, inputs: MLP(widths).apply(MLP_PARAMS, *inputs),
+        {"widths": (2,), "inputs": (X, Y)},
+        {
+            "widths": [None, 2, (0,), (-1,), (1.5,), ("2",)],
+            "inputs": [
+                (),
+                *((bad, Y) for bad in (*NOT_NUMBERS, *NOT_FINITE, X[:5])),
+            ],
+        },
+    ),
+    "real_data.load_breast_cancer": Case(load_breast_cancer, {}),
+    "real_data.find_scaling": Case(
+        find_scaling,
+        {"features": TABLE},
+        {
+            "features": [
+                *NOT_NUMBERS,
+                1.0,
+                X,
+                TABLE[:0],
+                TABLE[:1],
+                0 * TABLE,
+                *(TABLE + bad[0] for bad in NOT_FINITE),
+            ]
+        },
+    ),
+    "real_data.standardize": Case(
+        standardize,
+        {"features": TABLE, "scaling": SCALING},
+        {
+            "features": [
+                *NOT_NUMBERS,
+                1.0,
+                X,
+                TABLE[:, :1],
+                *(TABLE + bad[0] for bad in NOT_FINITE),
+            ],
+            "scaling": [
+                None,
+                tuple(SCALING),
+                *(SCALING._replace(sd=bad) for bad in (None, "1", X[:1])),
+                SCALING._replace(sd=X[:2]),
+                SCALING._replace(sd=NAN[:2]),
+                SCALING._replace(mean=INF[:2]),
+            ],
+        },
+    ),
+    "solvers.chunk_sums": Case(
+        chunk_sums,
+        {"params": BLOG_PARAMS, "x": X, "y": Y, "label": LABEL},
+        {
+            "params": NOT_WEIGHTS,
+            "x": [*NOT_NUMBERS, *NOT_FINITE, *SHAPES, 1.0, [1.0] * 6],
+            "y": [*NOT_NUMBERS, *NOT_FINITE, *SHAPES, 1.0, [1.0] * 6],
+            "label": [*NOT_NUMBERS, *NOT_LABELS, *SHAPES, 1, [1] * 6],
+        },
+    ),
+    "solvers.logistic_sums": Case(
+        logistic_sums,
+        {"params": BLOG_PARAMS, "dataset": DATA},
+        {
+            "params": SOME_WEIGHTS,
+            "dataset": [None, tuple(DATA), DATA._replace(x=X[:5])],
+        },
+    ),
+    "solvers.logistic_means": Case(
+        logistic_means,
+        {"params": BLOG_PARAMS, "dataset": DATA},
+        {
+            "params": SOME_WEIGHTS,
+            "dataset": [None, tuple(DATA), DATA._replace(x=X[:5]), NONE],
+        },
+    ),
+    "solvers.by_sums": Case(
+        by_sums,
+        {"dataset": DATA},
+        wrong_dataset(NONE, (), tuple(DATA), Dataset(1.0, 1.0, 1)),
+        DATASET,
+    ),
+    "solvers.derivatives": Case(
+        derivatives,
+        {"loss_fn": loss_fn, "params": BLOG_PARAMS, "dataset": DATA},
+        {"params": [None, {}, 1]},
+    ),
+    "solvers.by_autodiff": Case(
+        by_autodiff,
+        {"loss_fn": loss_fn, "dataset": DATA},
+        {"loss_fn": NOT_FUNCTIONS},
+    ),
+    "solvers.full_step": Case(
+        full_step,
+        {"gradient": X[:2], "hessian": np.eye(2)},
+        {
+            "gradient": [*NOT_NUMBERS, X, X[:0], 1.0, NAN[:2]],
+            "hessian": [*NOT_NUMBERS, np.eye(3), NAN[:4].reshape(2, 2)],
+        },
+        {"gradient": "gradient|objective", "hessian": "hessian|objective"},
+    ),
+    "solvers.newton": Case(
+        newton,
+        {
+            "objective": by_sums(DATA),
+            "params": BLOG_PARAMS,
+            "tolerance": 1e-4,
+            "max_passes": 50,
+        },
+        {
+            "objective": NOT_FUNCTIONS,
+            "params": [*NOT_PARAMS, jax.tree.map(int, BLOG_PARAMS)],
+            "tolerance": [*NOT_NUMBERS, 0, -1.0, np.nan, np.inf, X],
+            "max_passes": NOT_WHOLE,
+        },
+    ),
+    "solvers.minibatches": Case(
+        minibatches,
+        {"key": KEY, "dataset": DATA, "size": 2},
+        {
+            "key": NOT_KEYS,
+            "dataset": [*NO_TUPLES, (), DATA._replace(x=X[:5]), (1.0, 2.0)],
+            "size": [*NOT_WHOLE, 7],
+        },
+    ),
+    "scale.make_chunk": Case(
+        make_chunk,
+        {"key": KEY, "index": 0, "line": TRUE_LINE},
+        {
+            "key": NOT_KEYS,
+            "index": [*NOT_NUMBERS, -1, 1.5, MAX_CHUNKS, np.nan, [1]],
+            "line": NOT_LINES,
+        },
+    ),
+    "scale.chunk_rows": Case(
+        chunk_rows,
+        {"params": BLOG_PARAMS, "key": KEY, "indices": np.uint32([0])},
+        {
+            "params": NOT_WEIGHTS,
+            "key": NOT_KEYS,
+            "indices": [*NOT_NUMBERS, 0, [-1], X],
+        },
+    ),
+    "scale.device_mesh": Case(
+        device_mesh, {"devices": 1}, {"devices": [*NOT_WHOLE, 10**6]}
+    ),
+    "scale.rows_on": Case(rows_on, {"mesh": MESH}, {"mesh": [None, 1]}),
+    "scale.unpack": Case(
+        unpack, {"sums": np.arange(13.0)}, {"sums": [None, X, 1.0]}
+    ),
+    "scale.add_up": Case(
+        add_up,
+        {
+            "mesh": MESH,
+            "params": BLOG_PARAMS,
+            "key": KEY,
+            "chunks": range(0),
+            "progress": print,
+        },
+        {"params": NOT_WEIGHTS, **WRONG_CHUNKS},
+    ),
+    "scale.gather": Case(
+        gather,
+        {"values": np.arange(2.0)},
+        {"values": [None, "1", 1j, {"a": 1}, 1.0, np.eye(2)]},
+    ),
+    "scale.by_chunks": Case(
+        by_chunks,
+        {"mesh": MESH, "key": KEY, "chunks": range(1), "progress": print},
+        {**WRONG_CHUNKS, "chunks": [*WRONG_CHUNKS["chunks"], range(0)]},
+    ),
+    "nnx_model.NNXLogisticRegression": Case(
+        lambda rngs, x, y: NNXLogisticRegression(rngs)(x, y),
+        {"rngs": nnx.Rngs(0), "x": X, "y": Y},
+        {
+            "rngs": [None, 0, KEY],
+            "x": [*NOT_NUMBERS, *NOT_FINITE, X[:5]],
+            "y": [*NOT_NUMBERS, *NOT_FINITE, Y[:5]],
+        },
+    ),
+    "nnx_model.model_loss": Case(
+        model_loss,
+        {"model": model(), "dataset": DATA},
+        {"model": [None, 1, apply_fn], **wrong_dataset(NONE, ())},
+        {"dataset": "dataset|label|x and y"},
+    ),
+    "nnx_model.nnx_step": Case(
+        nnx_step,
+        {"model": model(), "optimizer": nnx_optimizer(), "dataset": DATA},
+        {
+            "model": [None, 1],
+            "optimizer": [None, 0.3],
+            "dataset": [None, NONE, ()],
+        },
+    ),
+    "nnx_model.from_linen": Case(
+        from_linen,
+        {"model": model(), "params": BLOG_PARAMS},
+        {"model": [None, 1], "params": NOT_WEIGHTS},
+    ),
+    "nnx_model.to_linen": Case(
+        to_linen, {"model": model()}, {"model": [None, 1, BLOG_PARAMS]}
+    ),
+    "scrubber.training_scrubber": Case(
+        training_scrubber,
+        {
+            "dataset": DATA,
+            "lines": [Line(1.0, 1.0, 0.0), TRUE_LINE],
+            "losses": LOSSES,
+            "true_line": TRUE_LINE,
+            "still": 0,
+        },
+        {
+            **wrong_dataset(NONE),
+            "lines": [
+                None,
+                3,
+                [],
+                [TRUE_LINE],
+                *([TRUE_LINE, bad] for bad in NOT_LINES if bad != (1, 3, 0.1)),
+                [TRUE_LINE, Line(X, X, X)],
+                [TRUE_LINE, Line(0.0, 0.0, 1.0)],
+            ],
+            "losses": [*NOT_NUMBERS, LOSSES[:1], NAN[:2], INF[:2], -LOSSES],
+            "true_line": [*NOT_LINES, Line(0.0, 0.0, 1.0)],
+            "still": [-1, 2, 0.5, "0", None],
+        },
+        {"lines": "lines|losses"},
+    ),
+}
+
+# Of these a caller above checks the arguments, or there are none to check.
+INNER = {
+    "training.run_epochs",
+    "training.is_finite",
+    "training.History",
+    "limits.Scores",
+    "uncertainty.Reliability",
+    "real_data.Table",
+    "real_data.Scaling",
+    "solvers.shaped",
+    "scrubber.Scrubber",
+}
+# These draw, or are programs.
+OTHERS = {"plotting", "launch", "worker"}
+
+
+def public_names():
+    for path in sorted(ROOT.glob("helpers/[!_]*.py")):
+        module = importlib.import_module(f"helpers.{path.stem}")
+        for name, value in vars(module).items():
+            if (
+                path.stem not in OTHERS
+                and not name.startswith("_")
+                and callable(value)
+                and getattr(value, "__module__", "") == module.__name__
+            ):
+                yield f"{path.stem}.{name}"
+
+
+def test_each_public_function_is_here():
+    assert set(public_names()) == CASES.keys() | INNER
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_each_argument_is_here(name):
+    case = CASES[name]
+    if inspect.isfunction(case.function):
+        assert list(inspect.signature(case.function).parameters) == list(
+            case.right
+        )
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_right_arguments_are_accepted(name):
+    case = CASES[name]
+    case.function(**case.right)
+
+
+WRONG = [
+    pytest.param(case, argument, bad, id=f"{name}-{argument}-{i}")
+    for name, case in CASES.items()
+    for argument, values in case.wrong.items()
+    for i, bad in enumerate(values)
+]
+
+
+@pytest.mark.parametrize("case, argument, bad", WRONG)
+def test_what_is_wrong_is_refused_by_name(case, argument, bad):
+    with pytest.raises((ValueError, TypeError)) as caught:
+        case.function(**{**case.right, argument: bad})
+    message = str(caught.value)
+    names = case.named.get(argument, argument)
+    # In one line: the argument, what is wanted, what was given.
+    words = rf"(?=.*\b({names})\b.* must ).* must .*\bgot .+"
+    assert re.fullmatch(words, message), message
+    last = traceback.extract_tb(caught.value.__traceback__)[-1]
+    assert Path(last.filename).parent.name == "helpers", message
+
+
+# Any kind of number gives what float32 gives.
+
+KINDS = {
+    "float32": np.float32,
+    "float64": np.float64,
+    "whole": np.int64,
+    "jax": jnp.asarray,
+    "list": lambda values: np.asarray(values).tolist(),
+}
+# Whether it is true is a number, too.
+TRUTHS = KINDS | {"bool": np.bool_}
+network = partial(MLP((2,)).apply, MLP_PARAMS)
+# What each takes (n: numbers, l: labels, t: a table; in capitals no lists).
+TAKES = {
+    "line_logit": (partial(line_logit, TRUE_LINE), "nn"),
+    "boundary_y": (partial(boundary_y, TRUE_LINE), "n"),
+    "sample_labels": (partial(sample_labels, KEY), "n"),
+    "model": (partial(apply_fn, BLOG_PARAMS), "nn"),
+    "nnx_model": (model(), "nn"),
+    "network": (network, "NN"),
+    "binary_cross_entropy": (binary_cross_entropy, "nl"),
+    "mean_loss": (lambda *d: mean_loss(apply_fn, BLOG_PARAMS, d), "NNL"),
+    "model_loss": (lambda *d: model_loss(model(), d), "NNL"),
+    "predict": (predict, "n"),
+    "accuracy": (accuracy, "ll"),
+    "scores": (scores, "nl"),
+    "expected_scores": (expected_scores, "nn"),
+    "bayes_limits": (bayes_limits, "n"),
+    "binomial_interval": (lambda n: binomial_interval(0, abs(n)), "N"),
+    "reliability": (
+        lambda p, label: reliability(p, np.multiply(1, label), bins=1),
+        "ll",
+    ),
+    "find_scaling": (find_scaling, "t"),
+    "standardize": (lambda x: standardize(x, SCALING), "t"),
+    "chunk_sums": (partial(chunk_sums, BLOG_PARAMS), "NNL"),
+    "by_sums": (lambda *d: by_sums(Dataset(*d))(BLOG_PARAMS), "NNL"),
+    "minibatches": (lambda *d: minibatches(KEY, d, 3)[:2], "NNL"),
+}
+# Huge, and as large as float32, int32 and Python have them alike.
+VALUES = {"n": [10_000, -10_000, 3], "l": [0, 1, 1]}
+VALUES["t"] = np.transpose([VALUES["n"], [0, 1, 2]]).tolist()
+
+
+@st.composite
+def one_of_each_kind(draw, wants):
+    """Draw a kind for each argument; labels may be bool."""
+    kinds = []
+    for want in wants:
+        of = TRUTHS if want in "lL" else KINDS
+        names = [n for n in of if want.islower() or n != "list"]
+        kinds.append(of[draw(st.sampled_from(names))])
+    return kinds
+
+
+@pytest.mark.parametrize("name", TAKES)
+@settings(LAW, max_examples=8)
+@given(st.data())
+def test_each_kind_of_number_gives_what_float32_gives(name, data):
+    function, wants = TAKES[name]
+    values = [VALUES[want.lower()] for want in wants]
+    kinds = data.draw(one_of_each_kind(wants))
+    ours = function(*(k(v) for k, v in zip(kinds, values, strict=True)))
+    oracle = function(*map(np.float32, values))
+    for one, other in zip(*map(jax.tree.leaves, (ours, oracle)), strict=True):
+        assert jnp.isfinite(one).all()
+        assert one.dtype in (jnp.float32, jnp.int32)
+        np.testing.assert_allclose(one, other, rtol=1e-6)
+
+
+# Huge, single and none
+
+HUGE = np.float32([1e4, -1e4, 1e4, -1e4])
+BOTH = np.array([1, 0, 0, 1])
+EMPTY = np.zeros(0)
+
+
+def test_a_huge_logit_costs_itself_or_nothing():
+    loss = binary_cross_entropy(HUGE, BOTH)
+    np.testing.assert_array_equal(loss, [0, 0, 1e4, 1e4])
+    assert [float(s) for s in scores(HUGE, BOTH)] == [0.5, 5000, 0.5]
+    assert [float(s) for s in bayes_limits(HUGE)] == [1, 0, 0]
+
+
+def test_a_decision_and_a_coin_take_infinite_logits():
+    sure = [np.inf, -np.inf]
+    assert predict(sure).tolist() == [1, 0]
+    assert sample_labels(KEY, sure).tolist() == [1, 0]
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        partial(line_logit, TRUE_LINE, EMPTY),
+        partial(boundary_y, TRUE_LINE),
+        partial(sample_labels, KEY),
+        predict,
+        partial(apply_fn, BLOG_PARAMS, EMPTY),
+        partial(network, EMPTY),
+        partial(binary_cross_entropy, EMPTY),
+    ],
+)
+def test_of_nothing_comes_nothing(function):
+    assert function(EMPTY).shape == (0,)
+
+
+def test_sums_over_no_points_are_0_and_a_table_of_them_is_empty():
+    for total in chunk_sums(BLOG_PARAMS, *NONE):
+        assert not total.any()
+    assert len(to_frame(NONE)) == 0
+
+
+def test_one_example_is_enough():
+    loss = mean_loss(apply_fn, BLOG_PARAMS, ONE)
+    (each,), _ = per_example_value_and_grad(apply_fn, BLOG_PARAMS, ONE)
+    assert loss == each
+    assert by_sums(ONE)(BLOG_PARAMS)[0] == pytest.approx(float(loss))
+    _, history = fit(loss_fn, BLOG_PARAMS, sgd, ONE, 2)
+    assert history.loss[0] == pytest.approx(float(loss))
+    assert jnp.isfinite(history.loss).all()
+
+
+def test_one_example_leaves_the_weights_open():
+    for run in (
+        lambda: covariance(loss_fn, BLOG_PARAMS, ONE),
+        lambda: newton(by_sums(ONE), BLOG_PARAMS),
+    ):
+        with pytest.raises(ValueError, match=r"^params must be determined"):
+            run()
+
+
+# Where a loss is finite, its slopes are.
+
+any_float = st.floats(width=32)
+large = st.floats(-1e4, 1e4, width=32)
+three = partial(hnp.arrays, np.float32, 3)
+labels = hnp.arrays(np.int32, 3, elements=st.sampled_from([0, 1]))
+
+
+def all_slopes(loss):
+    """Compile the loss and its gradient in each float argument."""
+
+    def of_floats(floats, *label):
+        return loss(*floats, *label)
+
+    return jax.jit(jax.value_and_grad(of_floats))
+
+
+def logistic(w1, w2, b, x, y, label):
+    params = {"params": {"w1": w1, "w2": w2, "b": b}}
+    return mean_loss(apply_fn, params, (x, y, label))
+
+
+def network_loss(params, x, y, label):
+    return mean_loss(MLP((2,)).apply, params, (x, y, label))
+
+
+sums = jax.jit(chunk_sums)
+slopes_of_logits = all_slopes(lambda z, t: binary_cross_entropy(z, t).sum())
+slopes_of_model = all_slopes(logistic)
+slopes_of_network = all_slopes(network_loss)
+slopes_of_scores = [
+    all_slopes(lambda z, t, i=i: scores(z, t)[i]) for i in (1, 2)
+]
+slopes_of_truth = [
+    all_slopes(lambda z, t, i=i: expected_scores(z, t)[i]) for i in range(3)
+]
+
+
+def check(loss, slopes):
+    if jnp.isfinite(loss):
+        for leaf in jax.tree.leaves(slopes):
+            assert jnp.isfinite(leaf).all()
+
+
+@LAW
+@given(three(elements=any_float), labels)
+def test_slopes_in_the_logit_are_finite_where_the_loss_is(logit, label):
+    for function in (slopes_of_logits, *slopes_of_scores):
+        check(*function((logit,), label))
+
+
+@LAW
+@given(three(elements=any_float), three(elements=any_float))
+def test_slopes_of_expected_scores_are_finite_where_they_are(logit, truth):
+    for function in slopes_of_truth:
+        check(*function((logit, truth)))
+
+
+@LAW
+@given(
+    three(elements=large), three(elements=large), three(elements=large), labels
+)
+def test_slopes_in_the_weights_are_finite_where_the_loss_is(w, x, y, label):
+    loss, slopes = slopes_of_model((*w, x, y), label)
+    assert jnp.isfinite(loss)
+    check(loss, slopes)
+    check(*slopes_of_network((MLP_PARAMS, x, y), label))
+
+
+@LAW
+@given(
+    three(elements=large), three(elements=large), three(elements=large), labels
+)
+def test_sums_in_closed_form_are_finite(w, x, y, label):
+    params = dict(zip(("w1", "w2", "b"), w, strict=True))
+    for total in sums({"params": params}, x, y, label):
+        assert jnp.isfinite(total).all()
+
+
+def test_weights_that_overflow_are_no_silent_nan():
+    params = {"params": {"w1": 3e38, "w2": -3e38, "b": 0.0}}
+    with pytest.raises(ValueError, match=r"^logit must be finite, got NaN"):
+        mean_loss(apply_fn, params, DATA)
