@@ -78,7 +78,7 @@ def line_logit(line: Line, x: ArrayLike, y: ArrayLike) -> jax.Array:
         raise TypeError(
             f"line must be a Line of numbers or arrays, got {brief(line)}"
         )
-    if not are_finite(line):
+    if not are_finite(*line):
         raise ValueError(f"line must be finite, got {brief(line)}")
     if not are_numbers(x, y):
         raise TypeError(
@@ -112,7 +112,7 @@ def boundary_y(line: Line, x: ArrayLike) -> jax.Array:
         raise TypeError(
             f"line must be a Line of numbers or arrays, got {brief(line)}"
         )
-    if not are_finite(line):
+    if not are_finite(*line):
         raise ValueError(f"line must be finite, got {brief(line)}")
     if not isinstance(line.w2, Tracer) and np.any(line.w2 == 0):
         raise ValueError(
@@ -175,14 +175,14 @@ def sample_labels(key: jax.Array, logit: ArrayLike) -> jax.Array:
     Raises:
         ValueError: a logit is NaN (checked unless it is traced).
     """
-    if not is_key(key):
-        raise TypeError(
-            f"key must be one key of jax.random.key, got {brief(key)}"
-        )
     if not are_numbers(logit):
         raise TypeError(f"logit must be numbers, got {brief(logit)}")
     if not isinstance(logit, Tracer) and np.isnan(logit).any():
         raise ValueError("logit must be numbers, got NaN among them")
+    if not is_key(key):
+        raise TypeError(
+            f"key must be one key of jax.random.key, got {brief(key)}"
+        )
     probability = jax.nn.sigmoid(1.0 * jnp.asarray(logit))
     return jax.random.bernoulli(key, probability).astype(jnp.int32)
 
@@ -227,7 +227,7 @@ def make_dataset(
         raise TypeError(
             f"line must be a Line of numbers or arrays, got {brief(line)}"
         )
-    if not are_finite(line):
+    if not are_finite(*line):
         raise ValueError(f"line must be finite, got {brief(line)}")
     points_key, labels_key = jax.random.split(key)
     x, y = sample_points(points_key, n)

@@ -180,7 +180,7 @@ def logit_grid(line: Line, n: int = 4001) -> tuple[jax.Array, jax.Array]:
             "line must be a Line of three numbers, got the shapes "
             f"{[np.shape(value) for value in line]}: jax.vmap maps over many"
         )
-    if not are_finite(line):
+    if not are_finite(*line):
         raise ValueError(f"line must be finite, got {brief(line)}")
     if not any(isinstance(w, Tracer) for w in line[:2]) and not np.any(
         line[:2]

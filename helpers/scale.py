@@ -65,7 +65,7 @@ def make_chunk(
         raise TypeError(
             f"key must be one key of jax.random.key, got {brief(key)}"
         )
-    if not are_numbers(index):
+    if not isinstance(index, int) and not are_numbers(index):
         raise TypeError(f"index must be a whole number, got {brief(index)}")
     if not isinstance(index, Tracer) and not (
         np.ndim(index) == 0

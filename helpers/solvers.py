@@ -185,6 +185,8 @@ def by_sums(
         raise TypeError(
             f"dataset must be a Dataset of arrays, got {brief(dataset)}"
         )
+    if jnp.size(dataset.label) < 1:
+        raise ValueError("dataset must hold at least one point, got none")
     if {jnp.shape(column) for column in dataset} != {
         (jnp.size(dataset.label),)
     }:
@@ -192,8 +194,6 @@ def by_sums(
             "dataset must hold arrays of one shape (n,), got shapes "
             f"{[jnp.shape(column) for column in dataset]}"
         )
-    if len(dataset.label) < 1:
-        raise ValueError("dataset must hold at least one point, got none")
     if not are_finite(dataset.x, dataset.y):
         raise ValueError("dataset must be finite, got NaN or infinity")
     # isin would take ten times as long, and that is more than a pass.
@@ -341,15 +341,15 @@ def newton(
             "max_passes must be a whole number of at least 1, got "
             f"{max_passes}"
         )
-    if not callable(objective):
-        raise TypeError(
-            f"objective must be a function, got {brief(objective)}"
-        )
     if not are_numbers(*jax.tree.leaves(params)):
         raise TypeError(f"params must be floats, got {brief(params)}")
     flat, unravel = ravel_pytree(params)
     if not jnp.issubdtype(flat.dtype, jnp.floating):
         raise ValueError(f"params must be floats, got {flat.dtype}")
+    if not callable(objective):
+        raise TypeError(
+            f"objective must be a function, got {brief(objective)}"
+        )
     flat = np.asarray(flat)  # with few numbers NumPy is quicker
 
     def evaluate(flat):
@@ -402,10 +402,6 @@ def minibatches(key: jax.Array, dataset: Any, size: int) -> Any:
         ValueError: the arrays differ in length, or size is no whole number
             from 1 to n.
     """
-    if not is_key(key):
-        raise TypeError(
-            f"key must be one key of jax.random.key, got {brief(key)}"
-        )
     if not are_columns(dataset):
         raise TypeError(
             f"dataset must be a tuple of arrays, got {brief(dataset)}"
@@ -421,6 +417,10 @@ def minibatches(key: jax.Array, dataset: Any, size: int) -> Any:
     if not is_whole(size, 1) or size > n:
         raise ValueError(
             f"size must be a whole number from 1 to {n}, got {size}"
+        )
+    if not is_key(key):
+        raise TypeError(
+            f"key must be one key of jax.random.key, got {brief(key)}"
         )
     count = n // size
     order = jax.random.permutation(key, n)[: count * size]

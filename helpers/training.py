@@ -139,7 +139,8 @@ def fit(
 
     Raises:
         ValueError: epochs is no whole number above 0, or what ``loss_fn``
-            raises.
+            raises; if it raises nothing, a loss that is not finite stands in
+            the History.
 
     Source: the blog's training loop.
     """

@@ -210,7 +210,7 @@ def reliability(
             "probability and label must be numbers, got "
             f"{brief(probability)} and {brief(label)}"
         )
-    if not are_arrays(label) or jnp.result_type(label) == bool:
+    if not are_arrays(label) or (jnp.result_type(label) == jnp.bool_):
         raise TypeError(
             "label must be a number or an array of them, not of bool, got "
             f"{brief(label)}"

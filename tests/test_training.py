@@ -338,11 +338,18 @@ def test_the_loss_checks_its_data_before_any_step(
 
 
 def test_a_loss_without_a_fault_to_name_is_trained_to_its_nan():
-    # From a start this far away the loss overflows; that is no wrong input.
+    def overflows(params, dataset):
+        return jnp.float32(3e38) * params
+
+    _, history = fit(overflows, np.float32(9), sgd, None, 2)
+    assert not np.isfinite(history.loss).any()
+
+
+def test_a_start_so_far_away_that_the_logits_overflow_is_refused():
     data = Dataset(np.ones(1), np.ones(1), np.zeros(1, int))
     far = jax.tree.map(lambda value: np.float32(3e38), BLOG_PARAMS)
-    _, history = fit(loss_fn, far, sgd, data, 2)
-    assert not np.isfinite(history.loss).any()
+    with pytest.raises(ValueError, match=r"^logit must be finite"):
+        fit(loss_fn, far, sgd, data, 2)
 
 
 def test_infinite_inputs_of_a_bounded_network_are_refused():
