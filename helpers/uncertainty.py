@@ -212,7 +212,7 @@ def reliability(
         )
     if not are_arrays(label) or (jnp.result_type(label) == jnp.bool_):
         raise TypeError(
-            "label must be a number or an array of them, not of bool, got "
+            "label must be an array of numbers, not of bool, got "
             f"{brief(label)}"
         )
     if np.ndim(label) != 1 or np.shape(probability) != np.shape(label):

@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -161,9 +162,9 @@ class Case(NamedTuple):
 
     function: Callable
     right: dict[str, Any]
-    wrong: dict[str, list] = {}  # noqa: RUF012
+    wrong: dict[str, list] = MappingProxyType({})
     # Names in the error, where it speaks of a part.
-    named: dict[str, str] = {}  # noqa: RUF012
+    named: dict[str, str] = MappingProxyType({})
 
 
 def wrong_dataset(*more):
