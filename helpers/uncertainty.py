@@ -187,7 +187,7 @@ def reliability(
     """Sort examples by the probability said, and count what came.
 
     Args:
-        probability: said of label 1, in [0, 1], of shape (n,).
+        probability: said of label 1, in [0, 1], of shape (n,), no bool.
         label: 0 or 1, of the same shape, no bool.
         bins: how many equal parts of [0, 1], at least 1; each holds its
             lower end, the last one also 1.
@@ -210,10 +210,13 @@ def reliability(
             "probability and label must be numbers, got "
             f"{brief(probability)} and {brief(label)}"
         )
-    if not are_arrays(label) or (jnp.result_type(label) == jnp.bool_):
+    if not are_arrays(probability, label) or jnp.bool_ in (
+        jnp.result_type(probability),
+        jnp.result_type(label),
+    ):
         raise TypeError(
-            "label must be an array of numbers, not of bool, got "
-            f"{brief(label)}"
+            "probability and label must be arrays of numbers, not of bool, "
+            f"got {brief(probability)} and {brief(label)}"
         )
     if np.ndim(label) != 1 or np.shape(probability) != np.shape(label):
         raise ValueError(

@@ -374,7 +374,16 @@ CASES = {
         reliability,
         {"probability": abs(X) / 3, "label": LABEL, "bins": 4},
         {
-            "probability": [*NOT_NUMBERS, *NOT_FINITE, *SHAPES, X, 0.5],
+            "probability": [
+                *NOT_NUMBERS,
+                *NOT_FINITE,
+                *SHAPES,
+                X,
+                0.5,
+                LABEL == 1,
+                LABEL.tolist(),
+                (LABEL == 1).tolist(),
+            ],
             "label": [
                 *NOT_NUMBERS,
                 *NOT_LABELS,
@@ -714,7 +723,7 @@ TAKES = {
     "bayes_limits": (bayes_limits, "n"),
     "binomial_interval": (lambda n: binomial_interval(0, abs(n)), "N"),
     "reliability": (
-        lambda p, label: reliability(p, np.multiply(1, label), bins=1),
+        lambda *both: reliability(*(np.multiply(1, b) for b in both), 1),
         "ll",
     ),
     "find_scaling": (find_scaling, "t"),
