@@ -96,7 +96,7 @@ def last_error(stderr: Any) -> str:
     last = [line for line in lines if sign.match(line)][-1:] or lines[-1:]
     if "distributed service detected" in last[0]:
         status = last[0].split("absl::Status: ")[-1]
-        return f"the runtime gave up: {status}"
+        return f"another process is gone or silent: {status}"
     return last[0][:400]
 
 
