@@ -11,17 +11,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
-from jax.core import Tracer
 from jax.typing import ArrayLike
 
 from helpers._checks import (
-    are_arrays,
-    are_finite,
-    are_numbers,
-    brief,
-    broadcast,
-    is_key,
-    is_whole,
+    check_arrays,
+    check_broadcast,
+    check_finite,
+    check_key,
+    check_no_nan,
+    check_numbers,
+    check_positive,
+    check_table,
+    check_tuple,
+    check_whole,
+    is_traced,
 )
 
 
@@ -43,17 +46,11 @@ class Line(NamedTuple):
             ValueError: ``factor`` is not a finite number above zero (checked
                 unless it is traced).
         """
-        if not are_arrays(factor):
-            raise TypeError(
-                f"factor must be a number or an array, got {brief(factor)}"
-            )
-        if not isinstance(factor, Tracer) and not (
-            are_finite(factor) and np.all(factor > 0)
-        ):
-            raise ValueError(
-                f"factor must be finite and above 0, got {factor}: 0 erases "
-                "the line and a negative factor swaps the labels"
-            )
+        check_arrays(factor=factor)
+        check_positive(
+            ": 0 erases the line and a negative factor swaps the labels",
+            factor=factor,
+        )
         return Line(*(factor * value for value in self))
 
 
@@ -74,23 +71,11 @@ def line_logit(line: Line, x: ArrayLike, y: ArrayLike) -> jax.Array:
         ValueError: a number is not finite (checked unless it is traced), or
             the shapes do not broadcast.
     """
-    if not isinstance(line, Line) or not are_arrays(*line):
-        raise TypeError(
-            f"line must be a Line of numbers or arrays, got {brief(line)}"
-        )
-    if not are_finite(*line):
-        raise ValueError(f"line must be finite, got {brief(line)}")
-    if not are_numbers(x, y):
-        raise TypeError(
-            f"x and y must be numbers, got {brief(x)} and {brief(y)}"
-        )
-    if not are_finite(x, y):
-        raise ValueError("x and y must be finite, got NaN or infinity")
-    if not broadcast(x, y, *line):
-        raise ValueError(
-            "x and y must broadcast with each other and the line, got "
-            f"{np.shape(x)}, {np.shape(y)} and {np.shape(line.w1)}"
-        )
+    check_tuple(Line, line=line)
+    check_finite(line=line)
+    check_numbers(x=x, y=y)
+    check_finite(x=x, y=y)
+    check_broadcast(x=x, y=y, **line._asdict())
     return line.w1 * jnp.asarray(x) + line.w2 * jnp.asarray(y) + line.b
 
 
@@ -108,26 +93,16 @@ def boundary_y(line: Line, x: ArrayLike) -> jax.Array:
         ValueError: w2 is 0, a vertical line, or a number is not finite
             (checked unless they are traced), or the shapes do not broadcast.
     """
-    if not isinstance(line, Line) or not are_arrays(*line):
-        raise TypeError(
-            f"line must be a Line of numbers or arrays, got {brief(line)}"
-        )
-    if not are_finite(*line):
-        raise ValueError(f"line must be finite, got {brief(line)}")
-    if not isinstance(line.w2, Tracer) and np.any(line.w2 == 0):
+    check_tuple(Line, line=line)
+    check_finite(line=line)
+    if not is_traced(line.w2) and np.any(np.asarray(line.w2) == 0):
         raise ValueError(
             f"line.w2 must not be 0, got {line}: a vertical line has no y "
             "over a given x"
         )
-    if not are_numbers(x):
-        raise TypeError(f"x must be numbers, got {brief(x)}")
-    if not are_finite(x):
-        raise ValueError("x must be finite, got NaN or infinity")
-    if not broadcast(x, *line):
-        raise ValueError(
-            "x must broadcast with the line, got "
-            f"{np.shape(x)} and {np.shape(line.w1)}"
-        )
+    check_numbers(x=x)
+    check_finite(x=x)
+    check_broadcast(x=x, **line._asdict())
     return -(line.w1 * jnp.asarray(x) + line.b) / line.w2
 
 
@@ -148,14 +123,8 @@ def sample_points(key: jax.Array, n: int) -> tuple[jax.Array, jax.Array]:
     Raises:
         ValueError: n is no whole number above 0.
     """
-    if not is_whole(n, 1):
-        raise ValueError(
-            f"n must be a whole number of at least 1, got {brief(n)}"
-        )
-    if not is_key(key):
-        raise TypeError(
-            f"key must be one key of jax.random.key, got {brief(key)}"
-        )
+    check_whole(1, n=n)
+    check_key(key)
     x_key, y_key = jax.random.split(key)
     x = X_SD * jax.random.normal(x_key, (n,))
     y = Y_SD * jax.random.normal(y_key, (n,))
@@ -175,14 +144,9 @@ def sample_labels(key: jax.Array, logit: ArrayLike) -> jax.Array:
     Raises:
         ValueError: a logit is NaN (checked unless it is traced).
     """
-    if not are_numbers(logit):
-        raise TypeError(f"logit must be numbers, got {brief(logit)}")
-    if not isinstance(logit, Tracer) and np.isnan(logit).any():
-        raise ValueError("logit must be numbers, got NaN among them")
-    if not is_key(key):
-        raise TypeError(
-            f"key must be one key of jax.random.key, got {brief(key)}"
-        )
+    check_numbers(logit=logit)
+    check_no_nan(logit=logit)
+    check_key(key)
     probability = jax.nn.sigmoid(1.0 * jnp.asarray(logit))
     return jax.random.bernoulli(key, probability).astype(jnp.int32)
 
@@ -215,20 +179,7 @@ def make_dataset(
     Source: the blog's data set, drawn with a key instead of an unseeded
     global generator, and with unrounded probabilities.
     """
-    if not is_whole(n, 1):
-        raise ValueError(
-            f"n must be a whole number of at least 1, got {brief(n)}"
-        )
-    if not is_key(key):
-        raise TypeError(
-            f"key must be one key of jax.random.key, got {brief(key)}"
-        )
-    if not isinstance(line, Line) or not are_arrays(*line):
-        raise TypeError(
-            f"line must be a Line of numbers or arrays, got {brief(line)}"
-        )
-    if not are_finite(*line):
-        raise ValueError(f"line must be finite, got {brief(line)}")
+    check_key(key)
     points_key, labels_key = jax.random.split(key)
     x, y = sample_points(points_key, n)
     label = sample_labels(labels_key, line_logit(line, x, y))
@@ -241,19 +192,6 @@ def to_frame(dataset: Dataset) -> pd.DataFrame:
     Raises:
         ValueError: the columns differ in length.
     """
-    if not isinstance(dataset, Dataset) or not are_numbers(*dataset):
-        raise TypeError(
-            f"dataset must be a Dataset of numbers, got {brief(dataset)}"
-        )
-    if {np.ndim(column) for column in dataset} != {1}:
-        raise ValueError(
-            "dataset must have columns of shape (n,), got "
-            f"{[np.shape(column) for column in dataset]}"
-        )
-    if len({len(column) for column in dataset}) != 1:
-        raise ValueError(
-            "dataset must have columns of one length, got "
-            f"{[len(column) for column in dataset]}"
-        )
+    check_table(Dataset, dataset=dataset)
     columns = dataset._asdict()
     return pd.DataFrame({k: np.asarray(v) for k, v in columns.items()})

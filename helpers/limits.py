@@ -9,15 +9,17 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 from jax.typing import ArrayLike
 
 from helpers._checks import (
-    are_arrays,
-    are_finite,
-    are_numbers,
-    brief,
-    is_whole,
+    check_between,
+    check_finite,
+    check_numbers,
+    check_same_shape,
+    check_some,
+    check_tuple,
+    check_whole,
+    is_traced,
 )
 from helpers.data import X_SD, Y_SD, Line
 from helpers.loss import binary_cross_entropy
@@ -57,18 +59,9 @@ def scores(logit: ArrayLike, label: ArrayLike) -> Scores:
     Probability", Monthly Weather Review 78 (1950), for the third score, here
     of one of the two classes, half of Brier's own sum.
     """
-    if not are_numbers(logit, label):
-        raise TypeError(
-            "logit and label must be numbers, got "
-            f"{brief(logit)} and {brief(label)}"
-        )
-    if np.shape(logit) != np.shape(label):
-        raise ValueError(
-            "logit and label must have the same shape, got "
-            f"{np.shape(logit)} and {np.shape(label)}"
-        )
-    if not are_finite(logit):
-        raise ValueError("logit must be finite, got NaN or infinity")
+    check_numbers(logit=logit, label=label)
+    check_same_shape(logit=logit, label=label)
+    check_finite(logit=logit)
     right = accuracy(label, predict(logit))
     loss = binary_cross_entropy(logit, label)
     said = jax.nn.sigmoid(1.0 * jnp.asarray(logit))
@@ -101,42 +94,17 @@ def expected_scores(
     Source: T. Gneiting and A. E. Raftery, "Strictly Proper Scoring Rules,
     Prediction, and Estimation", JASA 102 (2007).
     """
-    if not are_numbers(logit, true_logit):
-        raise TypeError(
-            "logit and true_logit must be numbers, got "
-            f"{brief(logit)} and {brief(true_logit)}"
-        )
-    if mass is not None and not are_numbers(mass):
-        raise TypeError(f"mass must be numbers, got {brief(mass)}")
-    if np.shape(logit) != np.shape(true_logit):
-        raise ValueError(
-            "logit and true_logit must have the same shape, got "
-            f"{np.shape(logit)} and {np.shape(true_logit)}"
-        )
-    if mass is not None and np.shape(mass) != np.shape(logit):
-        raise ValueError(
-            "mass must have the shape of logit, got "
-            f"{np.shape(mass)} and {np.shape(logit)}"
-        )
-    if np.size(logit) < 1:
-        raise ValueError("logit must hold at least one point, got none")
-    if not are_finite(logit, true_logit):
-        raise ValueError(
-            "logit and true_logit must be finite, got NaN or infinity"
-        )
-    if (
-        mass is not None
-        and not isinstance(mass, Tracer)
-        and not (
-            are_finite(mass)
-            and np.asarray(mass).min() >= 0
-            and np.asarray(mass).max() > 0
-        )
-    ):
-        raise ValueError(
-            "mass must be finite, none below 0 and not all 0, got masses "
-            f"from {np.asarray(mass).min()} to {np.asarray(mass).max()}"
-        )
+    check_numbers(logit=logit, true_logit=true_logit)
+    check_same_shape(logit=logit, true_logit=true_logit)
+    check_some(logit=logit)
+    check_finite(logit=logit, true_logit=true_logit)
+    if mass is not None:
+        check_numbers(mass=mass)
+        check_same_shape(mass=mass, logit=logit)
+        check_finite(mass=mass)
+        check_between(0, np.inf, mass=mass)
+        if not is_traced(mass) and not np.asarray(mass).any():
+            raise ValueError("mass must not be 0 everywhere, got only zeros")
     logit = 1.0 * jnp.asarray(logit)
     probability = jax.nn.sigmoid(logit)
     true_logit = 1.0 * jnp.asarray(true_logit)
@@ -167,24 +135,15 @@ def logit_grid(line: Line, n: int = 4001) -> tuple[jax.Array, jax.Array]:
         ValueError: n is no whole number above 1, a number of the line is not
             finite, or w1 and w2 are both 0 (checked unless they are traced).
     """
-    if not is_whole(n, 2):
-        raise ValueError(
-            f"n must be a whole number of at least 2, got {brief(n)}"
-        )
-    if not isinstance(line, Line) or not are_arrays(*line):
-        raise TypeError(
-            f"line must be a Line of three numbers, got {brief(line)}"
-        )
+    check_whole(2, n=n)
+    check_tuple(Line, line=line)
     if any(np.ndim(value) for value in line):
         raise ValueError(
             "line must be a Line of three numbers, got the shapes "
             f"{[np.shape(value) for value in line]}: jax.vmap maps over many"
         )
-    if not are_finite(*line):
-        raise ValueError(f"line must be finite, got {brief(line)}")
-    if not any(isinstance(w, Tracer) for w in line[:2]) and not np.any(
-        line[:2]
-    ):
+    check_finite(line=line)
+    if not is_traced(line[:2]) and not np.any(line[:2]):
         raise ValueError(
             f"line must have w1 or w2 other than 0, got {line}: its logit is "
             "b everywhere"

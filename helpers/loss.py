@@ -9,17 +9,19 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
-from jax.core import Tracer
 from jax.typing import ArrayLike
 
 from helpers._checks import (
-    are_columns,
-    are_finite,
-    are_floats,
-    are_numbers,
-    brief,
+    check_columns,
+    check_examples,
+    check_finite,
+    check_floats,
+    check_functions,
+    check_labels,
+    check_numbers,
+    check_same_shape,
+    check_some,
 )
 
 
@@ -47,24 +49,11 @@ def binary_cross_entropy(logit: ArrayLike, label: ArrayLike) -> jax.Array:
     Source: ``optax.sigmoid_binary_cross_entropy``, which the blog uses; it
     takes arrays alone, this also numbers and integers.
     """
-    if not are_numbers(logit, label):
-        raise TypeError(
-            "logit and label must be numbers, got "
-            f"{brief(logit)} and {brief(label)}"
-        )
-    if np.shape(logit) != np.shape(label):
-        raise ValueError(
-            "logit and label must have the same shape, got "
-            f"{np.shape(logit)} and {np.shape(label)}"
-        )
+    check_numbers(logit=logit, label=label)
+    check_same_shape(logit=logit, label=label)
     # Of a sure and right logit Optax makes 0 × infinity, which is NaN.
-    if not are_finite(logit):
-        raise ValueError("logit must be finite, got NaN or infinity")
-    if not isinstance(label, Tracer) and not np.isin(label, (0, 1)).all():
-        raise ValueError(
-            "label must be 0 or 1, got "
-            f"{np.setdiff1d(label, (0, 1))[:3].tolist()} among them"
-        )
+    check_finite(logit=logit)
+    check_labels(label=label)
     # Times 1.0, integers become floats and floats keep their dtype.
     logit, label = 1.0 * jnp.asarray(logit), jnp.asarray(label)
     loss = optax.sigmoid_binary_cross_entropy(logit, label)
@@ -91,24 +80,10 @@ def mean_loss(
             shape than the labels, a point is not finite, or a label is
             neither 0 nor 1 (values are checked unless they are traced).
     """
-    if not are_columns(dataset):
-        raise TypeError(
-            f"dataset must be a tuple of arrays, got {brief(dataset)}"
-        )
-    if (
-        jnp.ndim(dataset[-1]) > 0
-        and len({jnp.shape(column)[:1] for column in dataset}) != 1
-    ):
-        raise ValueError(
-            "dataset must hold arrays of one length, got shapes "
-            f"{[jnp.shape(column) for column in dataset]}"
-        )
-    if jnp.size(dataset[-1]) < 1:
-        raise ValueError("dataset must hold at least one example, got none")
-    if not are_finite(*dataset):
-        raise ValueError("dataset must be finite, got NaN or infinity in it")
-    if not callable(apply_fn):
-        raise TypeError(f"apply_fn must be a function, got {brief(apply_fn)}")
+    check_columns(dataset)
+    check_some(dataset=dataset[-1])
+    check_finite(dataset=dataset)
+    check_functions(apply_fn=apply_fn)
     *inputs, label = dataset
     logit = apply_fn(params, *inputs)
     return binary_cross_entropy(logit, label).mean()
@@ -131,32 +106,12 @@ def per_example_value_and_grad(
 
     Source: the blog's ``value_and_grad_vectorized``.
     """
-    if not are_columns(dataset):
-        raise TypeError(
-            f"dataset must be a tuple of arrays, got {brief(dataset)}"
-        )
-    if 0 in {jnp.ndim(column) for column in dataset} or (
-        len({jnp.shape(column)[0] for column in dataset}) != 1
-    ):
-        raise ValueError(
-            "dataset must hold arrays of one length, got shapes "
-            f"{[jnp.shape(column) for column in dataset]}"
-        )
+    check_examples(dataset)
     # Under vmap, mean_loss sees no values: they are checked here.
-    if not are_finite(*dataset):
-        raise ValueError("dataset must be finite, got NaN or infinity in it")
-    if (
-        not isinstance(dataset[-1], Tracer)
-        and not np.isin(dataset[-1], (0, 1)).all()
-    ):
-        raise ValueError(
-            "label must be 0 or 1, got "
-            f"{np.setdiff1d(dataset[-1], (0, 1))[:3].tolist()} among them"
-        )
-    if not callable(apply_fn):
-        raise TypeError(f"apply_fn must be a function, got {brief(apply_fn)}")
-    if not are_floats(params):
-        raise TypeError(f"params must be floats, got {brief(params)}")
+    check_finite(dataset=dataset)
+    check_labels(label=dataset[-1])
+    check_functions(apply_fn=apply_fn)
+    check_floats(params)
     # The mean over a single example is that example's loss.
     of_one = jax.value_and_grad(partial(mean_loss, apply_fn))
     return jax.vmap(of_one, in_axes=(None, 0))(params, dataset)

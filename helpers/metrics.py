@@ -5,11 +5,15 @@ Taught in chapter 4.
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jax.core import Tracer
 from jax.typing import ArrayLike
 
-from helpers._checks import are_numbers, brief
+from helpers._checks import (
+    check_labels,
+    check_no_nan,
+    check_numbers,
+    check_same_shape,
+    check_some,
+)
 
 
 def predict(logit: ArrayLike) -> jax.Array:
@@ -26,10 +30,8 @@ def predict(logit: ArrayLike) -> jax.Array:
 
     Source: the blog has ``logit > 0.5``, which is a probability of 0.62.
     """
-    if not are_numbers(logit):
-        raise TypeError(f"logit must be numbers, got {brief(logit)}")
-    if not isinstance(logit, Tracer) and np.isnan(logit).any():
-        raise ValueError("logit must be numbers, got NaN among them")
+    check_numbers(logit=logit)
+    check_no_nan(logit=logit)
     return (jnp.asarray(logit) > 0).astype(jnp.int32)
 
 
@@ -50,30 +52,11 @@ def accuracy(label: ArrayLike, prediction: ArrayLike) -> jax.Array:
 
     Source: the blog's ``accuracy``.
     """
-    if not are_numbers(label, prediction):
-        raise TypeError(
-            "label and prediction must be numbers, got "
-            f"{brief(label)} and {brief(prediction)}"
-        )
-    if np.shape(label) != np.shape(prediction):
-        raise ValueError(
-            "label and prediction must have the same shape, got "
-            f"{np.shape(label)} and {np.shape(prediction)}"
-        )
-    if np.size(label) < 1:
-        raise ValueError("label must hold at least one label, got none")
-    if not isinstance(label, Tracer) and not np.isin(label, (0, 1)).all():
-        raise ValueError(
-            "label must be 0 or 1, got "
-            f"{np.setdiff1d(label, (0, 1))[:3].tolist()} among them"
-        )
-    if (
-        not isinstance(prediction, Tracer)
-        and not np.isin(prediction, (0, 1)).all()
-    ):
-        raise ValueError(
-            "prediction must be 0 or 1, got "
-            f"{np.setdiff1d(prediction, (0, 1))[:3].tolist()} among them: "
-            "predict(logit) turns logits into labels"
-        )
+    check_numbers(label=label, prediction=prediction)
+    check_same_shape(label=label, prediction=prediction)
+    check_some(label=label)
+    check_labels(label=label)
+    check_labels(
+        ": predict(logit) turns logits into labels", prediction=prediction
+    )
     return jnp.mean(jnp.asarray(label) == jnp.asarray(prediction))

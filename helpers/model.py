@@ -9,7 +9,11 @@ import numpy as np
 from flax import linen as nn
 from jax.typing import ArrayLike
 
-from helpers._checks import are_finite, are_numbers, brief, broadcast
+from helpers._checks import (
+    check_broadcast,
+    check_finite,
+    check_numbers,
+)
 
 
 class LogisticRegression(nn.Module):
@@ -36,17 +40,9 @@ class LogisticRegression(nn.Module):
             ValueError: the shapes do not broadcast, or a number is not
                 finite (checked unless it is traced).
         """
-        if not are_numbers(x, y):
-            raise TypeError(
-                f"x and y must be numbers, got {brief(x)} and {brief(y)}"
-            )
-        if not are_finite(x, y):
-            raise ValueError("x and y must be finite, got NaN or infinity")
-        if not broadcast(x, y):
-            raise ValueError(
-                "x and y must have shapes that broadcast, got "
-                f"{np.shape(x)} and {np.shape(y)}"
-            )
+        check_numbers(x=x, y=y)
+        check_finite(x=x, y=y)
+        check_broadcast(x=x, y=y)
         w1 = self.param("w1", jax.random.normal, ())
         w2 = self.param("w2", jax.random.normal, ())
         b = self.param("b", nn.initializers.zeros, ())

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax.typing import ArrayLike
 
-from helpers._checks import are_arrays, are_finite, brief, is_whole
+from helpers._checks import check_finite, check_tuple, check_type, check_whole
 
 
 class MLP(nn.Module):
@@ -41,24 +41,17 @@ class MLP(nn.Module):
                 whole number above 0, or an input is not finite (checked
                 unless it is traced).
         """
-        if not isinstance(self.widths, list | tuple) or not all(
-            is_whole(width, 1) for width in self.widths
-        ):
-            raise ValueError(
-                "widths must be whole numbers of at least 1, got "
-                f"{brief(self.widths)}"
-            )
-        if not are_arrays(*inputs):
-            raise TypeError(
-                f"inputs must be numbers or arrays, got {brief(inputs)}"
-            )
-        if len({jnp.shape(value) for value in inputs}) != 1:
+        check_type(tuple, widths=self.widths)
+        check_whole(
+            1, **{f"widths[{i}]": width for i, width in enumerate(self.widths)}
+        )
+        check_tuple(tuple, inputs=inputs)
+        if len(set(map(jnp.shape, inputs))) != 1:
             raise ValueError(
                 "inputs must be at least one array, all of one shape, got "
-                f"shapes {[jnp.shape(value) for value in inputs]}"
+                f"shapes {list(map(jnp.shape, inputs))}"
             )
-        if not are_finite(*inputs):
-            raise ValueError("inputs must be finite, got NaN or infinity")
+        check_finite(inputs=inputs)
         hidden = jnp.stack(inputs, axis=-1)
         for width in self.widths:
             hidden = nn.tanh(nn.Dense(width)(hidden))

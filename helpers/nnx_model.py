@@ -7,16 +7,19 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 from jax.typing import ArrayLike
 
 from helpers._checks import (
-    are_columns,
-    are_finite,
     are_numbers,
     brief,
-    broadcast,
+    check_broadcast,
+    check_columns,
+    check_finite,
+    check_functions,
+    check_numbers,
+    check_some,
+    check_type,
 )
 from helpers.data import Dataset
 from helpers.loss import binary_cross_entropy
@@ -34,8 +37,7 @@ class NNXLogisticRegression(nnx.Module):
 
     def __init__(self, rngs: nnx.Rngs) -> None:
         """Draw the params."""
-        if not isinstance(rngs, nnx.Rngs):
-            raise TypeError(f"rngs must be an nnx.Rngs, got {brief(rngs)}")
+        check_type(nnx.Rngs, rngs=rngs)
         self.w1 = nnx.Param(jax.random.normal(rngs.params()))
         self.w2 = nnx.Param(jax.random.normal(rngs.params()))
         self.b = nnx.Param(jnp.zeros(()))
@@ -53,17 +55,9 @@ class NNXLogisticRegression(nnx.Module):
             ValueError: the shapes do not broadcast, or a number is not
                 finite (checked unless it is traced).
         """
-        if not are_numbers(x, y):
-            raise TypeError(
-                f"x and y must be numbers, got {brief(x)} and {brief(y)}"
-            )
-        if not are_finite(x, y):
-            raise ValueError("x and y must be finite, got NaN or infinity")
-        if not broadcast(x, y):
-            raise ValueError(
-                "x and y must have shapes that broadcast, got "
-                f"{np.shape(x)} and {np.shape(y)}"
-            )
+        check_numbers(x=x, y=y)
+        check_finite(x=x, y=y)
+        check_broadcast(x=x, y=y)
         x, y = jnp.asarray(x), jnp.asarray(y)
         return self.w1[...] * x + self.w2[...] * y + self.b[...]
 
@@ -81,23 +75,11 @@ def model_loss(model: nnx.Module, dataset: Dataset) -> jax.Array:
     Raises:
         ValueError: there are no examples, or as ``binary_cross_entropy``.
     """
-    if not isinstance(model, nnx.Module) or not callable(model):
-        raise TypeError(
-            f"model must be an NNX module to call, got {brief(model)}"
-        )
-    if not are_columns(dataset):
-        raise TypeError(
-            f"dataset must be a tuple of arrays, got {brief(dataset)}"
-        )
-    if len({jnp.shape(column)[:1] for column in dataset}) != 1:
-        raise ValueError(
-            "dataset must hold arrays of one length, got shapes "
-            f"{[jnp.shape(column) for column in dataset]}"
-        )
-    if jnp.size(dataset[-1]) < 1:
-        raise ValueError("dataset must hold at least one example, got none")
-    if not are_finite(*dataset):
-        raise ValueError("dataset must be finite, got NaN or infinity in it")
+    check_type(nnx.Module, model=model)
+    check_functions(model=model)
+    check_columns(dataset)
+    check_some(dataset=dataset[-1])
+    check_finite(dataset=dataset)
     *inputs, label = dataset
     return binary_cross_entropy(model(*inputs), label).mean()
 
@@ -120,12 +102,8 @@ def nnx_step(
     Raises:
         ValueError: as ``model_loss``, of shapes alone: values are traced.
     """
-    if not isinstance(model, nnx.Module):
-        raise TypeError(f"model must be an NNX module, got {brief(model)}")
-    if not isinstance(optimizer, nnx.Optimizer):
-        raise TypeError(
-            f"optimizer must be an nnx.Optimizer, got {brief(optimizer)}"
-        )
+    check_type(nnx.Module, model=model)
+    check_type(nnx.Optimizer, optimizer=optimizer)
     loss, grads = nnx.value_and_grad(model_loss)(model, dataset)
     optimizer.update(model, grads)
     return loss
@@ -141,8 +119,7 @@ def from_linen(model: nnx.Module, params: Any) -> None:
     Raises:
         ValueError: the names or shapes differ; the model stays as it was.
     """
-    if not isinstance(model, nnx.Module):
-        raise TypeError(f"model must be an NNX module, got {brief(model)}")
+    check_type(nnx.Module, model=model)
     if not are_numbers(*jax.tree.leaves(params)):
         raise TypeError(f"params must hold numbers, got {brief(params)}")
     if (given := jax.tree.map(jnp.shape, params)) != (
@@ -164,6 +141,5 @@ def to_linen(model: nnx.Module) -> dict:
         A dictionary of one entry, "params", which holds another with an
         array for each ``nnx.Param``.
     """
-    if not isinstance(model, nnx.Module):
-        raise TypeError(f"model must be an NNX module, got {brief(model)}")
+    check_type(nnx.Module, model=model)
     return {"params": nnx.to_pure_dict(nnx.state(model, nnx.Param))}

@@ -9,10 +9,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import sklearn.datasets
-from jax.core import Tracer
 from jax.typing import ArrayLike
 
-from helpers._checks import are_arrays, are_finite, are_numbers, brief
+from helpers._checks import (
+    check_finite,
+    check_numbers,
+    check_positive,
+    check_tuple,
+    is_traced,
+)
 
 
 class Table(NamedTuple):
@@ -59,19 +64,14 @@ def find_scaling(features: ArrayLike) -> Scaling:
         ValueError: features is no table with at least one row, or a value is
             not finite or a column constant (checked unless traced).
     """
-    if not are_numbers(features):
-        raise TypeError(f"features must be numbers, got {brief(features)}")
+    check_numbers(features=features)
     if np.ndim(features) != 2 or np.shape(features)[0] < 1:
         raise ValueError(
             "features must have the shape (n, d) with n at least 1, got "
             f"{np.shape(features)}"
         )
-    if not are_finite(features):
-        raise ValueError("features must be finite, got NaN or infinity")
-    if (
-        not isinstance(features, Tracer)
-        and (np.ptp(features, axis=0) == 0).any()
-    ):
+    check_finite(features=features)
+    if not is_traced(features) and (np.ptp(features, axis=0) == 0).any():
         raise ValueError(
             "features must vary, got a constant in column "
             f"{np.flatnonzero(np.ptp(features, axis=0) == 0)[0]}"
@@ -95,12 +95,8 @@ def standardize(features: ArrayLike, scaling: Scaling) -> jax.Array:
             a standard deviation is not above 0 (values are checked unless
             they are traced).
     """
-    if not are_numbers(features):
-        raise TypeError(f"features must be numbers, got {brief(features)}")
-    if not isinstance(scaling, Scaling) or not are_arrays(*scaling):
-        raise TypeError(
-            f"scaling must be a Scaling of arrays, got {brief(scaling)}"
-        )
+    check_numbers(features=features)
+    check_tuple(Scaling, scaling=scaling)
     if np.shape(scaling.sd) != np.shape(scaling.mean):
         raise ValueError(
             "scaling must have a mean and an sd of one shape (d,), got "
@@ -111,15 +107,7 @@ def standardize(features: ArrayLike, scaling: Scaling) -> jax.Array:
             f"features must have {jnp.size(scaling.mean)} columns, as "
             f"scaling has, got the shape {np.shape(features)}"
         )
-    if not are_finite(features):
-        raise ValueError("features must be finite, got NaN or infinity")
-    if not are_finite(scaling.mean):
-        raise ValueError("scaling.mean must be finite, got NaN or infinity")
-    if not isinstance(scaling.sd, Tracer) and not (
-        are_finite(scaling.sd) and np.all(np.asarray(scaling.sd) > 0)
-    ):
-        raise ValueError(
-            "scaling.sd must be finite and above 0, got values from "
-            f"{np.min(scaling.sd)} to {np.max(scaling.sd)}"
-        )
+    check_finite(features=features)
+    check_finite(scaling=scaling)
+    check_positive(**{"scaling.sd": scaling.sd})
     return (jnp.asarray(features) - scaling.mean) / scaling.sd

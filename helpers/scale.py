@@ -18,7 +18,6 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.core import Tracer
 from jax.experimental import multihost_utils
 from jax.flatten_util import ravel_pytree
 from jax.sharding import AxisType, Mesh, PartitionSpec
@@ -28,9 +27,13 @@ from helpers._checks import (
     are_arrays,
     are_numbers,
     brief,
-    has_weights,
-    is_key,
-    is_whole,
+    check_functions,
+    check_key,
+    check_range,
+    check_type,
+    check_weights,
+    check_whole,
+    is_traced,
 )
 from helpers.data import TRUE_LINE, Dataset, Line, make_dataset
 from helpers.solvers import chunk_sums
@@ -61,13 +64,10 @@ def make_chunk(
         ValueError: index is no whole number or out of range (checked unless
             it is traced), or as ``make_dataset``.
     """
-    if not is_key(key):
-        raise TypeError(
-            f"key must be one key of jax.random.key, got {brief(key)}"
-        )
+    check_key(key)
     if not isinstance(index, int) and not are_numbers(index):
         raise TypeError(f"index must be a whole number, got {brief(index)}")
-    if not isinstance(index, Tracer) and not (
+    if not is_traced(index) and not (
         np.ndim(index) == 0
         and np.issubdtype(np.asarray(index).dtype, np.integer)
         and 0 <= np.asarray(index) < MAX_CHUNKS
@@ -91,15 +91,8 @@ def chunk_rows(params: Any, key: jax.Array, indices: ArrayLike) -> jax.Array:
         Float32 of shape (k, 13). A row for each chunk holds what
         ``chunk_sums`` returns, end to end.
     """
-    if not has_weights(params):
-        raise TypeError(
-            "params must be those of LogisticRegression, three numbers, got "
-            f"{brief(params)}"
-        )
-    if not is_key(key):
-        raise TypeError(
-            f"key must be one key of jax.random.key, got {brief(key)}"
-        )
+    check_weights(params)
+    check_key(key)
     if not (
         are_arrays(indices)
         and np.ndim(indices) == 1
@@ -128,10 +121,7 @@ def device_mesh(devices: int = 1) -> Mesh:
     Raises:
         ValueError: devices is no whole number above 0, or there are fewer.
     """
-    if not is_whole(devices, 1):
-        raise ValueError(
-            f"devices must be a whole number of at least 1, got {devices}"
-        )
+    check_whole(1, devices=devices)
     if devices > len(jax.local_devices()):
         raise ValueError(
             f"devices must be at most {len(jax.local_devices())}, as many as "
@@ -153,8 +143,7 @@ def rows_on(mesh: Mesh) -> Callable[[Any, jax.Array, ArrayLike], jax.Array]:
     Args:
         mesh: of ``device_mesh``. Its size must divide the number of chunks.
     """
-    if not isinstance(mesh, Mesh):
-        raise TypeError(f"mesh must be of device_mesh, got {brief(mesh)}")
+    check_type(Mesh, mesh=mesh)
     whole, dealt = PartitionSpec(), PartitionSpec("devices")
     return jax.jit(
         jax.shard_map(
@@ -197,27 +186,11 @@ def add_up(
     Raises:
         ValueError: a chunk is out of range.
     """
-    if not isinstance(mesh, Mesh):
-        raise TypeError(f"mesh must be of device_mesh, got {brief(mesh)}")
-    if not has_weights(params):
-        raise TypeError(
-            "params must be those of LogisticRegression, three numbers, got "
-            f"{brief(params)}"
-        )
-    if not is_key(key):
-        raise TypeError(
-            f"key must be one key of jax.random.key, got {brief(key)}"
-        )
-    if not isinstance(chunks, range):
-        raise TypeError(f"chunks must be a range, got {brief(chunks)}")
-    if not callable(progress):
-        raise TypeError(f"progress must be a function, got {brief(progress)}")
-    if chunks and not all(
-        0 <= end < MAX_CHUNKS for end in (chunks[0], chunks[-1])
-    ):
-        raise ValueError(
-            f"chunks must be from 0 to {MAX_CHUNKS - 1}, got {chunks}"
-        )
+    check_type(Mesh, mesh=mesh)
+    check_weights(params)
+    check_key(key)
+    check_range(MAX_CHUNKS, chunks=chunks)
+    check_functions(progress=progress)
     total = np.zeros(13)
     size = GROUP * mesh.size
     for start in range(0, len(chunks), size):
@@ -278,24 +251,12 @@ def by_chunks(
         ValueError: there are no chunks, or one is out of range.
         ConnectionError: another process is gone.
     """
-    if not isinstance(mesh, Mesh):
-        raise TypeError(f"mesh must be of device_mesh, got {brief(mesh)}")
-    if not is_key(key):
-        raise TypeError(
-            f"key must be one key of jax.random.key, got {brief(key)}"
-        )
-    if not isinstance(chunks, range):
-        raise TypeError(f"chunks must be a range, got {brief(chunks)}")
-    if not callable(progress):
-        raise TypeError(f"progress must be a function, got {brief(progress)}")
+    check_type(Mesh, mesh=mesh)
+    check_key(key)
+    check_range(MAX_CHUNKS, chunks=chunks)
     if not len(chunks):
         raise ValueError("chunks must hold at least one chunk, got none")
-    if chunks and not all(
-        0 <= end < MAX_CHUNKS for end in (chunks[0], chunks[-1])
-    ):
-        raise ValueError(
-            f"chunks must be from 0 to {MAX_CHUNKS - 1}, got {chunks}"
-        )
+    check_functions(progress=progress)
     mine = chunks[jax.process_index() :: jax.process_count()]
 
     def objective(params):

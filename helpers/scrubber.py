@@ -9,7 +9,13 @@ from pathlib import Path
 import numpy as np
 from IPython.display import HTML
 
-from helpers._checks import are_finite, are_numbers, brief, is_whole
+from helpers._checks import (
+    are_finite,
+    are_numbers,
+    brief,
+    check_numbers,
+    check_whole,
+)
 from helpers.data import Line, line_logit
 
 UNIT = 60  # of the picture, to one of the plane
@@ -146,8 +152,7 @@ def _checked(dataset, lines, losses, true_line, still):
                 f"{name} must have numbers {', '.join(fields)}, got "
                 f"{brief(holder)}"
             )
-    if not are_numbers(losses):
-        raise TypeError(f"losses must be numbers, got {brief(losses)}")
+    check_numbers(losses=losses)
     x, y, label = (
         np.asarray(getattr(dataset, name)) for name in ("x", "y", "label")
     )
@@ -192,10 +197,7 @@ def _checked(dataset, lines, losses, true_line, still):
             )
     if (losses < 0).any():
         raise ValueError(f"losses must not be below 0, got {losses.min()}")
-    if not is_whole(still, 0) or still >= len(path):
-        raise ValueError(
-            f"still must be an epoch from 0 to {len(path) - 1}, got {still!r}"
-        )
+    check_whole(0, len(path) - 1, still=still)
     return x, y, label.astype(int), path, losses, truth
 
 

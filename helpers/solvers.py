@@ -13,20 +13,25 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 
 from helpers._checks import (
-    are_arrays,
-    are_columns,
-    are_finite,
-    are_floats,
-    are_numbers,
-    brief,
-    has_weights,
-    is_key,
-    is_whole,
+    check_arrays,
+    check_examples,
+    check_finite,
+    check_floats,
+    check_functions,
+    check_key,
+    check_labels,
+    check_number,
+    check_numbers,
+    check_positive,
+    check_some,
+    check_table,
+    check_vectors,
+    check_weights,
+    check_whole,
 )
 from helpers.data import Dataset
 
@@ -57,30 +62,11 @@ def chunk_sums(
     Source: C. M. Bishop, "Pattern Recognition and Machine Learning" (2006),
     equations 4.91 and 4.97.
     """
-    if not has_weights(params):
-        raise TypeError(
-            "params must be those of LogisticRegression, three numbers, got "
-            f"{brief(params)}"
-        )
-    if not are_arrays(x, y, label):
-        raise TypeError(
-            "x, y and label must be arrays, got "
-            f"{brief(x)}, {brief(y)} and {brief(label)}"
-        )
-    if jnp.ndim(x) != 1 or not jnp.shape(x) == jnp.shape(y) == jnp.shape(
-        label
-    ):
-        raise ValueError(
-            "x, y and label must have the same shape (n,), got "
-            f"{jnp.shape(x)}, {jnp.shape(y)} and {jnp.shape(label)}"
-        )
-    if not are_finite(x, y):
-        raise ValueError("x and y must be finite, got NaN or infinity")
-    if not isinstance(label, Tracer) and not np.isin(label, (0, 1)).all():
-        raise ValueError(
-            "label must be 0 or 1, got "
-            f"{np.setdiff1d(label, (0, 1))[:3].tolist()} among them"
-        )
+    check_weights(params)
+    check_arrays(x=x, y=y, label=label)
+    check_vectors(x=x, y=y, label=label)
+    check_finite(x=x, y=y)
+    check_labels(label=label)
     weights = params["params"]
     z = weights["w1"] * x + weights["w2"] * y + weights["b"]
     sure = jax.nn.sigmoid(jnp.abs(z))
@@ -115,22 +101,8 @@ def logistic_sums(
     Raises:
         ValueError: the arrays are not of one shape (n,).
     """
-    if not has_weights(params):
-        raise TypeError(
-            "params must be those of LogisticRegression, three numbers, got "
-            f"{brief(params)}"
-        )
-    if not isinstance(dataset, Dataset) or not are_arrays(*dataset):
-        raise TypeError(
-            f"dataset must be a Dataset of arrays, got {brief(dataset)}"
-        )
-    if {jnp.shape(column) for column in dataset} != {
-        (jnp.size(dataset.label),)
-    }:
-        raise ValueError(
-            "dataset must hold arrays of one shape (n,), got shapes "
-            f"{[jnp.shape(column) for column in dataset]}"
-        )
+    check_weights(params)
+    check_table(Dataset, dataset=dataset)
     whole = len(dataset.label) // ROWS * ROWS
     chunks = [column[:whole].reshape(-1, ROWS) for column in dataset]
 
@@ -150,18 +122,8 @@ def logistic_means(
 
     Arguments and errors are those of ``logistic_sums``.
     """
-    if not has_weights(params):
-        raise TypeError(
-            "params must be those of LogisticRegression, three numbers, got "
-            f"{brief(params)}"
-        )
-    if not isinstance(dataset, Dataset) or not are_arrays(*dataset):
-        raise TypeError(
-            f"dataset must be a Dataset of arrays, got {brief(dataset)}"
-        )
-    if jnp.size(dataset.label) < 1:
-        raise ValueError("dataset must hold at least one point, got none")
     sums = logistic_sums(params, dataset)
+    check_some(dataset=dataset.label)
     n = len(dataset.label)
     return jax.tree.map(lambda total: total / n, sums)
 
@@ -181,27 +143,10 @@ def by_sums(
         ValueError: the arrays are not of one shape (n,), there are no
             points, a coordinate is not finite, or a label is neither 0 nor 1.
     """
-    if not isinstance(dataset, Dataset) or not are_arrays(*dataset):
-        raise TypeError(
-            f"dataset must be a Dataset of arrays, got {brief(dataset)}"
-        )
-    if jnp.size(dataset.label) < 1:
-        raise ValueError("dataset must hold at least one point, got none")
-    if {jnp.shape(column) for column in dataset} != {
-        (jnp.size(dataset.label),)
-    }:
-        raise ValueError(
-            "dataset must hold arrays of one shape (n,), got shapes "
-            f"{[jnp.shape(column) for column in dataset]}"
-        )
-    if not are_finite(dataset.x, dataset.y):
-        raise ValueError("dataset must be finite, got NaN or infinity")
-    # isin would take ten times as long, and that is more than a pass.
-    if not ((dataset.label == 0) | (dataset.label == 1)).all():
-        raise ValueError(
-            "label must be 0 or 1, got "
-            f"{np.setdiff1d(dataset.label, (0, 1))[:3].tolist()} among them"
-        )
+    check_table(Dataset, dataset=dataset)
+    check_some(dataset=dataset.label)
+    check_finite(dataset=dataset[:2])
+    check_labels(label=dataset.label)
     return lambda params: logistic_means(params, dataset)
 
 
@@ -210,8 +155,7 @@ def derivatives(
     loss_fn: Callable[[Any, Any], jax.Array], params: Any, dataset: Any
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Return loss, gradient and Hessian; ``by_autodiff`` calls it."""
-    if not are_floats(params):
-        raise TypeError(f"params must be floats, got {brief(params)}")
+    check_floats(params)
     flat, unravel = ravel_pytree(params)
 
     def of_flat(flat):
@@ -234,8 +178,7 @@ def by_autodiff(
     Returns:
         An objective of params, any pytree of floats.
     """
-    if not callable(loss_fn):
-        raise TypeError(f"loss_fn must be a function, got {brief(loss_fn)}")
+    check_functions(loss_fn=loss_fn)
     return lambda params: derivatives(loss_fn, params, dataset)
 
 
@@ -253,11 +196,7 @@ def full_step(gradient: np.ndarray, hessian: np.ndarray) -> np.ndarray:
         ValueError: the shapes differ, a number is not finite, or the Hessian
             is singular in float32 or not positive.
     """
-    if not are_numbers(gradient, hessian):
-        raise TypeError(
-            "gradient and hessian must be numbers, got "
-            f"{brief(gradient)} and {brief(hessian)}"
-        )
+    check_numbers(gradient=gradient, hessian=hessian)
     if np.shape(gradient) != (np.size(gradient),) or (
         np.shape(hessian) != 2 * np.shape(gradient)
     ):
@@ -265,8 +204,7 @@ def full_step(gradient: np.ndarray, hessian: np.ndarray) -> np.ndarray:
             "gradient and hessian must have the shapes (d,) and (d, d), got "
             f"{np.shape(gradient)} and {np.shape(hessian)}"
         )
-    if np.size(gradient) < 1:
-        raise ValueError("gradient must hold at least one slope, got none")
+    check_some(gradient=gradient)
     if not (np.isfinite(gradient).all() and np.isfinite(hessian).all()):
         raise ValueError(
             "objective must return finite numbers, got NaN or infinity: look "
@@ -328,28 +266,12 @@ def newton(
     Source: J. Nocedal and S. J. Wright, "Numerical Optimization" (2006),
     sections 3.1 and 3.4.
     """
-    if not are_arrays(tolerance) or np.ndim(tolerance) > 0:
-        raise TypeError(
-            f"tolerance must be one number, got {brief(tolerance)}"
-        )
-    if not 0 < tolerance < np.inf:
-        raise ValueError(
-            f"tolerance must be finite and above 0, got {tolerance}"
-        )
-    if not is_whole(max_passes, 1):
-        raise ValueError(
-            "max_passes must be a whole number of at least 1, got "
-            f"{max_passes}"
-        )
-    if not are_numbers(*jax.tree.leaves(params)):
-        raise TypeError(f"params must be floats, got {brief(params)}")
+    check_number(tolerance=tolerance)
+    check_positive(tolerance=tolerance)
+    check_whole(1, max_passes=max_passes)
+    check_floats(params)
+    check_functions(objective=objective)
     flat, unravel = ravel_pytree(params)
-    if not jnp.issubdtype(flat.dtype, jnp.floating):
-        raise ValueError(f"params must be floats, got {flat.dtype}")
-    if not callable(objective):
-        raise TypeError(
-            f"objective must be a function, got {brief(objective)}"
-        )
     flat = np.asarray(flat)  # with few numbers NumPy is quicker
 
     def evaluate(flat):
@@ -402,26 +324,10 @@ def minibatches(key: jax.Array, dataset: Any, size: int) -> Any:
         ValueError: the arrays differ in length, or size is no whole number
             from 1 to n.
     """
-    if not are_columns(dataset):
-        raise TypeError(
-            f"dataset must be a tuple of arrays, got {brief(dataset)}"
-        )
-    if len({jnp.shape(column)[:1] for column in dataset}) != 1 or (
-        jnp.ndim(dataset[-1]) < 1
-    ):
-        raise ValueError(
-            "dataset must hold arrays of one length, got shapes "
-            f"{[jnp.shape(column) for column in dataset]}"
-        )
+    check_examples(dataset)
     n = len(dataset[-1])
-    if not is_whole(size, 1) or size > n:
-        raise ValueError(
-            f"size must be a whole number from 1 to {n}, got {size}"
-        )
-    if not is_key(key):
-        raise TypeError(
-            f"key must be one key of jax.random.key, got {brief(key)}"
-        )
+    check_whole(1, n, size=size)
+    check_key(key)
     count = n // size
     order = jax.random.permutation(key, n)[: count * size]
     rows = order.reshape(count, size)

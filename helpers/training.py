@@ -13,7 +13,13 @@ import jax.numpy as jnp
 import optax
 from jax.core import Tracer
 
-from helpers._checks import are_floats, brief, is_whole
+from helpers._checks import (
+    brief,
+    check_floats,
+    check_functions,
+    check_optimizer,
+    check_whole,
+)
 
 
 def train_step(
@@ -41,15 +47,9 @@ def train_step(
 
     Source: the blog's ``update_weights``, which loses the new state.
     """
-    if not callable(loss_fn):
-        raise TypeError(f"loss_fn must be a function, got {brief(loss_fn)}")
-    if not hasattr(optimizer, "init") or not hasattr(optimizer, "update"):
-        raise TypeError(
-            "optimizer must be an Optax gradient transformation, got "
-            f"{brief(optimizer)}"
-        )
-    if not are_floats(params):
-        raise TypeError(f"params must be floats, got {brief(params)}")
+    check_functions(loss_fn=loss_fn)
+    check_optimizer(optimizer)
+    check_floats(params)
     if jax.tree.structure(opt_state) != jax.tree.structure(
         jax.eval_shape(optimizer.init, params)
     ):
@@ -145,19 +145,10 @@ def fit(
     Source: the blog's training loop.
     """
     # A scan rounds 1.5 epochs down without a word.
-    if not is_whole(epochs, 1):
-        raise ValueError(
-            f"epochs must be a whole number of at least 1, got {epochs}"
-        )
-    if not callable(loss_fn):
-        raise TypeError(f"loss_fn must be a function, got {brief(loss_fn)}")
-    if not hasattr(optimizer, "init") or not hasattr(optimizer, "update"):
-        raise TypeError(
-            "optimizer must be an Optax gradient transformation, got "
-            f"{brief(optimizer)}"
-        )
-    if not are_floats(params):
-        raise TypeError(f"params must be floats, got {brief(params)}")
+    check_whole(1, epochs=epochs)
+    check_functions(loss_fn=loss_fn)
+    check_optimizer(optimizer)
+    check_floats(params)
     finite = is_finite(loss_fn, params, dataset)
     if isinstance(finite, Tracer) or not finite:
         loss_fn(params, dataset)  # not compiled, it can say what is wrong

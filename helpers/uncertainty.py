@@ -14,14 +14,21 @@ from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 
 from helpers._checks import (
-    are_arrays,
-    are_columns,
-    are_finite,
-    are_floats,
-    are_numbers,
     brief,
-    broadcast,
-    is_whole,
+    check_arrays,
+    check_between,
+    check_broadcast,
+    check_floats,
+    check_functions,
+    check_labels,
+    check_number,
+    check_numbers,
+    check_positive,
+    check_some,
+    check_tuple,
+    check_vectors,
+    check_whole,
+    is_traced,
 )
 
 
@@ -53,18 +60,13 @@ def covariance(
     Source: the observed Fisher information; Y. Pawitan, "In All Likelihood"
     (2001).
     """
-    if not callable(loss_fn):
-        raise TypeError(f"loss_fn must be a function, got {brief(loss_fn)}")
-    if not are_floats(params):
-        raise TypeError(f"params must be floats, got {brief(params)}")
-    if not are_columns(dataset):
-        raise TypeError(
-            f"dataset must be a tuple of arrays, got {brief(dataset)}"
-        )
-    if jnp.size(dataset[-1]) < 1 or jnp.ndim(dataset[-1]) < 1:
+    check_functions(loss_fn=loss_fn)
+    check_floats(params)
+    check_tuple(tuple, dataset=dataset)
+    if not dataset or np.size(dataset[-1]) < 1 or np.ndim(dataset[-1]) < 1:
         raise ValueError(
             "dataset must hold arrays of at least one example, got shapes "
-            f"{[jnp.shape(column) for column in dataset]}"
+            f"{list(map(np.shape, dataset))}"
         )
     flat, unravel = ravel_pytree(params)
     hessian = jax.hessian(lambda flat: loss_fn(unravel(flat), dataset))(flat)
@@ -97,8 +99,7 @@ def standard_errors(
 
     Source: as ``covariance``.
     """
-    if not are_floats(params):
-        raise TypeError(f"params must be floats, got {brief(params)}")
+    check_floats(params)
     _, unravel = ravel_pytree(params)
     variance = jnp.diag(covariance(loss_fn, params, dataset))
     return unravel(jnp.sqrt(variance))
@@ -126,39 +127,17 @@ def binomial_interval(
     Source: the score interval of E. B. Wilson, "Probable Inference, the Law
     of Succession, and Statistical Inference", JASA 22 (1927).
     """
-    if not are_numbers(level) or np.ndim(level) > 0:
-        raise TypeError(f"level must be one number, got {brief(level)}")
-    if not isinstance(level, Tracer) and not (
+    check_number(level=level)
+    if not is_traced(level) and not (
         np.asarray(level) > 0 and np.float32((1 + np.asarray(level)) / 2) < 1
     ):
         raise ValueError(f"level must be above 0 and below 1, got {level}")
-    if not are_arrays(n):
-        raise TypeError(
-            f"n must be a number, whole ones of 32 bits, got {brief(n)}"
-        )
-    if not isinstance(n, Tracer) and not np.all(np.asarray(n) > 0):
-        raise ValueError(f"n must be above 0, got {np.asarray(n).min()}")
-    if not are_finite(n):
-        raise ValueError("n must be finite, got infinity")
-    if not are_numbers(count):
-        raise TypeError(
-            f"count must be a number, whole ones of 32 bits, got "
-            f"{brief(count)}"
-        )
-    if not broadcast(count, n):
-        raise ValueError(
-            "count and n must have shapes that broadcast, got "
-            f"{np.shape(count)} and {np.shape(n)}"
-        )
-    if not isinstance(count, Tracer) and not np.all(np.asarray(count) >= 0):
-        raise ValueError(
-            f"count must be at least 0, got {np.asarray(count).min()}"
-        )
-    if (
-        not isinstance(count, Tracer)
-        and not isinstance(n, Tracer)
-        and not np.all(np.asarray(count) <= np.asarray(n))
-    ):
+    check_arrays(n=n)
+    check_positive(n=n)
+    check_numbers(count=count)
+    check_broadcast(count=count, n=n)
+    check_between(0, np.inf, count=count)
+    if not is_traced((count, n)) and np.any(np.asarray(count) > np.asarray(n)):
         raise ValueError("count must be at most n, got more hits than tries")
     z = jax.scipy.stats.norm.ppf((1 + level) / 2)
     share = jnp.asarray(count) / n
@@ -205,12 +184,8 @@ def reliability(
     Probability Forecasts of Precipitation and Temperature", Applied
     Statistics 26 (1977).
     """
-    if not are_numbers(probability, label):
-        raise TypeError(
-            "probability and label must be numbers, got "
-            f"{brief(probability)} and {brief(label)}"
-        )
-    if not are_arrays(probability, label) or jnp.bool_ in (
+    check_arrays(probability=probability, label=label)
+    if jnp.bool_ in (
         jnp.result_type(probability),
         jnp.result_type(label),
     ):
@@ -218,28 +193,11 @@ def reliability(
             "probability and label must be arrays of numbers, not of bool, "
             f"got {brief(probability)} and {brief(label)}"
         )
-    if np.ndim(label) != 1 or np.shape(probability) != np.shape(label):
-        raise ValueError(
-            "probability and label must have the same shape (n,), got "
-            f"{np.shape(probability)} and {np.shape(label)}"
-        )
-    if np.size(label) < 1:
-        raise ValueError("label must hold at least one label, got none")
-    if not is_whole(bins, 1):
-        raise ValueError(
-            f"bins must be a whole number of at least 1, got {bins}"
-        )
-    if not isinstance(probability, Tracer) and not np.all(
-        (np.asarray(probability) >= 0) & (np.asarray(probability) <= 1)
-    ):
-        raise ValueError(
-            "probability must be from 0 to 1, got others among them"
-        )
-    if not isinstance(label, Tracer) and not np.isin(label, (0, 1)).all():
-        raise ValueError(
-            "label must be 0 or 1, got "
-            f"{np.setdiff1d(label, (0, 1))[:3].tolist()} among them"
-        )
+    check_vectors(probability=probability, label=label)
+    check_some(label=label)
+    check_whole(1, bins=bins)
+    check_between(0, 1, probability=probability)
+    check_labels(label=label)
     probability = jnp.asarray(probability)
     index = jnp.minimum((probability * bins).astype(int), bins - 1)
     count = jnp.bincount(index, length=bins)

@@ -148,7 +148,7 @@ def test_scores_refuse_unequal_shapes_and_no_labels(function):
     )
     with pytest.raises(ValueError) as caught:
         function(np.zeros(0), np.zeros(0, int))
-    assert str(caught.value) == "label must hold at least one label, got none"
+    assert str(caught.value) == "label must hold at least one value, got none"
 
 
 def test_scores_refuse_wrong_values_unless_they_are_traced():
@@ -375,7 +375,7 @@ def test_mass_of_another_shape_is_refused_also_under_jit(shape):
         with pytest.raises(ValueError) as caught:
             function(np.zeros(3), np.zeros(3), np.ones(shape))
         assert str(caught.value) == (
-            f"mass must have the shape of logit, got {shape} and (3,)"
+            f"mass and logit must have the same shape, got {shape} and (3,)"
         )
 
 
@@ -385,7 +385,7 @@ def test_expected_scores_of_nothing_are_refused():
             with pytest.raises(ValueError) as caught:
                 function(np.zeros(0), np.zeros(0), mass)
             assert str(caught.value) == (
-                "logit must hold at least one point, got none"
+                "logit must hold at least one value, got none"
             )
 
 
@@ -411,20 +411,18 @@ def test_logits_that_are_not_finite_are_refused(bad):
 
 
 @pytest.mark.parametrize(
-    "mass, given",
+    "mass, complaint",
     [
-        ([1.0, -0.5], "from -0.5 to 1.0"),
-        ([2, -2], "from -2 to 2"),
-        ([0, 0], "from 0 to 0"),
-        ([0.0, 0.0], "from 0.0 to 0.0"),
-        ([1.0, np.nan], "from nan to nan"),
-        ([1.0, np.inf], "from 1.0 to inf"),
+        ([1.0, -0.5], "be at least 0, got values from -0.5 to 1.0"),
+        ([2, -2], "be at least 0, got values from -2 to 2"),
+        ([0, 0], "not be 0 everywhere, got only zeros"),
+        ([0.0, 0.0], "not be 0 everywhere, got only zeros"),
+        ([1.0, np.nan], "be finite, got NaN or infinity"),
+        ([1.0, np.inf], "be finite, got NaN or infinity"),
     ],
 )
-def test_masses_that_weigh_nothing_are_refused(mass, given):
-    message = (
-        "mass must be finite, none below 0 and not all 0, got masses " + given
-    )
+def test_masses_that_weigh_nothing_are_refused(mass, complaint):
+    message = f"mass must {complaint}"
     mass = np.array(mass)
     known = jnp.array(mass)
     for call in (
@@ -539,7 +537,7 @@ def test_a_grid_of_fewer_than_two_points_is_refused(n):
     # The guard comes first: None is no line.
     with pytest.raises(ValueError) as caught:
         logit_grid(None, n)
-    message = f"n must be a whole number of at least 2, got {n}"
+    message = f"n must be a whole number, at least 2, got {n}"
     assert str(caught.value) == message
 
 

@@ -462,9 +462,9 @@ def test_a_scrubbers_line_lies_where_the_logit_is_zero(line):
         ({"lines": [TRUE_LINE, Line(np.nan, 1, 0)]}, "lines must be finite"),
         ({"lines": [TRUE_LINE, Line(0, 0, 1)]}, "lines must have w1 or w2"),
         ({"true_line": Line(0, 0, 1)}, "true_line must have w1 or w2"),
-        ({"still": 2}, "still must be an epoch from 0 to 1, got 2"),
-        ({"still": -1}, "still must be an epoch"),
-        ({"still": 1.0}, "still must be an epoch"),
+        ({"still": 2}, "still must be a whole number, from 0 to 1, got 2"),
+        ({"still": -1}, "still must be a whole number"),
+        ({"still": 1.0}, "still must be a whole number"),
     ],
 )
 def test_a_scrubber_says_which_argument_is_wrong(change, complaint):

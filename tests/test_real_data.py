@@ -308,17 +308,23 @@ def test_another_number_of_columns_is_refused_also_under_jit(shape):
 
 
 @pytest.mark.parametrize(
-    "sd, given",
+    "sd, complaint",
     [
-        ([1.0, 0.0, 2.0], "from 0.0 to 2.0"),
-        ([1.0, -0.5, 2.0], "from -0.5 to 2.0"),
-        ([3, 0, 2], "from 0 to 3"),
-        ([1.0, np.nan, 2.0], "from nan to nan"),
-        ([1.0, np.inf, 2.0], "from 1.0 to inf"),
+        (
+            [1.0, 0.0, 2.0],
+            ".sd must be finite and above 0, got values from 0.0 to 2.0",
+        ),
+        (
+            [1.0, -0.5, 2.0],
+            ".sd must be finite and above 0, got values from -0.5 to 2.0",
+        ),
+        ([3, 0, 2], ".sd must be finite and above 0, got values from 0 to 3"),
+        ([1.0, np.nan, 2.0], " must be finite, got NaN or infinity"),
+        ([1.0, np.inf, 2.0], " must be finite, got NaN or infinity"),
     ],
 )
-def test_deviations_that_scale_nothing_are_refused(sd, given):
-    message = f"scaling.sd must be finite and above 0, got values {given}"
+def test_deviations_that_scale_nothing_are_refused(sd, complaint):
+    message = f"scaling{complaint}"
     mean, sd = np.ones(3), np.array(sd)
     for call in (
         lambda: standardize(TABLE, Scaling(mean, sd)),

@@ -59,11 +59,13 @@ def is_text(node: ast.stmt) -> bool:
 
 
 def is_guard(node: ast.stmt) -> bool:
-    return (
-        isinstance(node, ast.If)
-        and not node.orelse
-        and len(node.body) == 1
-        and isinstance(node.body[0], ast.Raise)
+    """Tell whether a statement does nothing, or raises."""
+    if isinstance(node, ast.If) and not node.orelse:
+        return all(map(is_guard, node.body))
+    return isinstance(node, ast.Raise) or (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Call)
+        and ast.unparse(node.value.func).startswith("check_")
     )
 
 

@@ -359,36 +359,36 @@ def test_levels_that_are_no_share_are_refused(level):
 
 
 @pytest.mark.parametrize(
-    "n, least",
+    "n, given",
     [
         (0, "0"),
         (-2, "-2"),
         (0.0, "0.0"),
         (np.nan, "nan"),
-        (np.array([5, 0, -3]), "-3"),
-        (jnp.array([4, 0]), "0"),
+        (np.array([5, 0, -3]), "values from -3 to 5"),
+        (jnp.array([4, 0]), "values from 0 to 4"),
     ],
 )
-def test_no_tries_are_refused(n, least):
+def test_no_tries_are_refused(n, given):
     with pytest.raises(ValueError) as caught:
         binomial_interval(None, n)
-    assert str(caught.value) == f"n must be above 0, got {least}"
+    assert str(caught.value) == f"n must be finite and above 0, got {given}"
 
 
 @pytest.mark.parametrize(
-    "count, least",
+    "count, given",
     [
         (-1, "-1"),
         (-0.5, "-0.5"),
         (np.nan, "nan"),
-        (np.array([5, -3]), "-3"),
-        (jnp.array([4, -1]), "-1"),
+        (np.array([5, -3]), "values from -3 to 5"),
+        (jnp.array([4, -1]), "values from -1 to 4"),
     ],
 )
-def test_less_than_no_hits_are_refused(count, least):
+def test_less_than_no_hits_are_refused(count, given):
     with pytest.raises(ValueError) as caught:
         binomial_interval(count, 10)
-    assert str(caught.value) == f"count must be at least 0, got {least}"
+    assert str(caught.value) == f"count must be at least 0, got {given}"
 
 
 @pytest.mark.parametrize(
@@ -425,11 +425,11 @@ def test_known_jax_arrays_are_checked_beside_what_is_traced():
     for trace, message in (
         (
             lambda n: binomial_interval(few, n),
-            "count must be at least 0, got -2",
+            "count must be at least 0, got values from -2 to -1",
         ),
         (
             lambda count: binomial_interval(count, none),
-            "n must be above 0, got -10",
+            "n must be finite and above 0, got values from -10 to 0",
         ),
         (
             lambda count: binomial_interval(count, 10, whole),
@@ -612,22 +612,31 @@ def test_no_examples_are_refused():
         with pytest.raises(ValueError) as caught:
             function(np.zeros(0), np.zeros(0, int))
         assert (
-            str(caught.value) == "label must hold at least one label, got none"
+            str(caught.value) == "label must hold at least one value, got none"
         )
 
 
-@pytest.mark.parametrize("bins", [0, -1, 2.0, 2.5, np.float64(3), "2", None])
+@pytest.mark.parametrize("bins", [0, -1, 2.0, 2.5, np.float64(3), None])
 def test_bins_that_are_no_number_above_0_are_refused(bins):
     for function in (reliability, sort):
         with pytest.raises(ValueError) as caught:
             function(np.zeros(3), np.zeros(3, int), bins=bins)
         assert str(caught.value) == (
-            f"bins must be a whole number of at least 1, got {bins}"
+            f"bins must be a whole number, at least 1, got {bins}"
         )
 
 
-@pytest.mark.parametrize("bad", [-0.1, 1.1, np.nan, np.inf, -np.inf])
-def test_what_is_no_probability_is_refused(bad):
+@pytest.mark.parametrize(
+    "bad, given",
+    [
+        (-0.1, "-0.1 to 0.5"),
+        (1.1, "0.2 to 1.1"),
+        (np.nan, "nan to nan"),
+        (np.inf, "0.2 to inf"),
+        (-np.inf, "-inf to 0.5"),
+    ],
+)
+def test_what_is_no_probability_is_refused(bad, given):
     probability, label = np.array([0.5, bad, 0.2]), np.array([0, 1, 1])
     for function in (
         reliability,
@@ -636,7 +645,7 @@ def test_what_is_no_probability_is_refused(bad):
         with pytest.raises(ValueError) as caught:
             function(probability, label)
         assert str(caught.value) == (
-            "probability must be from 0 to 1, got others among them"
+            f"probability must be from 0 to 1, got values from {given}"
         )
 
 

@@ -103,7 +103,7 @@ def test_a_large_run_starts_near_its_optimum():
         ),
         ({"tolerance": 0.0}, r"^tolerance must be above 0, got 0\.0$"),
         ({"tolerance": np.nan}, "^tolerance must be above 0, got nan$"),
-        ({"devices": 0}, "^devices must be a whole number of at least 1"),
+        ({"devices": 0}, "^devices must be a whole number, at least 1"),
         ({"devices": 99}, "^devices must be at most 1, .*, got 99"),
     ],
 )
