@@ -3,8 +3,8 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup book pdf test versions teeth mutants notebooks bench record \
-	serve lock repository check-published clean
+.PHONY: help setup book pdf test versions again teeth mutants notebooks bench \
+	record serve lock repository check-published clean
 
 # The Python that makes .venv: its own as soon as there is one.
 PYTHON := $(shell [ -e .venv/complete ] && [ -x .venv/bin/python ] \
@@ -70,6 +70,9 @@ test: setup ## run every check there is, the book's own build included
 versions: setup ## the chapters on Colab's, the oldest, the newest versions
 	$(call step,versions,executing the chapters on other versions,$(run) \
 		pytest tests/test_versions.py -rs)
+
+again: setup ## see that chapters print the same again, on 1, 2, 8 devices
+	@.venv/bin/python scripts/again.py
 
 teeth: setup ## see that a change of any printed digit would be caught
 	@.venv/bin/python scripts/teeth.py $(nbval)
