@@ -30,17 +30,20 @@ define step
 endef
 
 # From scratch: Sphinx takes the half-written pages and old pictures of an
-# earlier build for finished ones.
-build := rm -rf _build && .venv/bin/jupyter-book build . -W -n --keep-going
+# earlier build for finished ones. The stamp, which goes first and comes last,
+# says that this one is.
+build := rm -f _build/complete && rm -rf _build \
+	&& .venv/bin/jupyter-book build . -W -n --keep-going \
+	&& touch _build/complete
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' \
 		Makefile
 
 setup: # .venv, as every other command needs it
-	@command -v '$(PYTHON)' >/dev/null || { echo 'No $(PYTHON) here: install' \
-		'Python 3.11 or newer, or name yours: make book PYTHON=python3.13'; \
-		exit 1; }
+	@'$(PYTHON)' -c '' 2>/dev/null || { echo 'No $(PYTHON) starts here:' \
+		'install Python 3.11 or newer, or name yours: make book' \
+		'PYTHON=python3.13' >&2; exit 1; }
 	@'$(PYTHON)' scripts/setup.py
 
 book: setup ## execute the chapters and build the book
@@ -48,7 +51,7 @@ book: setup ## execute the chapters and build the book
 	@echo 'Open _build/html/index.html, or type: make serve'
 
 pdf: setup ## print the built book as _build/html/drawing-the-line.pdf
-	@[ -e _build/html/index.html ] || $(MAKE) book
+	@[ -e _build/complete ] || $(MAKE) book
 	@.venv/bin/python scripts/pdf.py
 
 test: setup ## run every check there is, the book's own build included
@@ -90,7 +93,7 @@ record: setup ## fit ten billion points for chapter 10, in ten minutes
 	@.venv/bin/python benchmarks/record.py .venv/record
 
 serve: ## show the built book on this machine; PORT=8000
-	@[ -e _build/html/index.html ] || $(MAKE) book
+	@[ -e _build/complete ] || $(MAKE) book
 	@echo 'The book is at http://localhost:$(PORT); Ctrl-C ends this.'
 	@'$(PYTHON)' -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html \
 		2>/dev/null || echo 'Port $(PORT) is taken: make serve PORT=8001'
@@ -112,5 +115,6 @@ check-published: setup ## check a published copy: make check-published URL=…
 
 clean: ## remove all that make has made, .venv included
 	@echo 'Removing .venv, _build and caches'
+	@rm -f .venv/complete _build/complete
 	@rm -rf .venv _build .pytest_cache .ruff_cache .hypothesis *.egg-info
 	@find . -name __pycache__ -prune -exec rm -rf {} +

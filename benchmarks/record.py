@@ -48,7 +48,10 @@ def main():
     folder.mkdir(parents=True, exist_ok=True)
     runs = [record_of(*run, folder) for run in RUNS]
     content = {"machine": machine(), "versions": versions(), "runs": runs}
-    RECORDS.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
+    # Whole or not at all.
+    draft = folder / RECORDS.name
+    draft.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
+    draft.replace(RECORDS)
     # Or the next record would be this one again.
     for points, processes, seed in RUNS:
         for path in folder.glob(f"{points}-{processes}-{seed}.*"):

@@ -351,7 +351,10 @@ def main() -> None:
         browser = chromium.launch(playwright, path)
         printed = render(browser, BUILT)
         browser.close()
-    PDF.write_bytes(printed)
+    # Whole or not at all.
+    draft = BUILT.with_name(f"{PDF.name}.part")
+    draft.write_bytes(printed)
+    draft.replace(PDF)
     print(f"Wrote {PDF.relative_to(ROOT)}")
 
 

@@ -16,8 +16,9 @@ from server import serve
 def built() -> Path:
     """The folder of the built pages, or of the copy of published ones."""
     folder = ROOT / "_build" / ("published" if PUBLISHED else "html")
-    if not (folder / "index.html").is_file():
-        pytest.fail("_build/html has no pages; run make book", pytrace=False)
+    whole = folder / "index.html" if PUBLISHED else ROOT / "_build/complete"
+    if not whole.is_file():
+        pytest.fail("_build has no whole book; run make book", pytrace=False)
     return folder
 
 

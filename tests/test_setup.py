@@ -181,6 +181,40 @@ def test_what_was_interrupted_is_made_anew(project, monkeypatch, step):
     assert (project / ".venv" / "complete").exists()
 
 
+@pytest.fixture
+def plan(tmp_path):
+    """Return what make would do, in a folder with no more than a Makefile."""
+    shutil.copy(ROOT / "Makefile", tmp_path)
+
+    def plan(command):
+        return subprocess.run(
+            ["make", "-n", command],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+
+    return plan
+
+
+@pytest.mark.parametrize("command", ["pdf", "serve"])
+def test_half_a_book_is_built_anew(plan, tmp_path, command):
+    page = tmp_path / "_build" / "html" / "index.html"
+    page.parent.mkdir(parents=True)
+    page.touch()
+    assert "jupyter-book build" in plan(command)
+    (tmp_path / "_build" / "complete").touch()
+    assert "jupyter-book build" not in plan(command)
+
+
+@pytest.mark.parametrize("command", ["book", "clean"])
+def test_what_is_removed_loses_its_stamp_first(plan, command):
+    said = plan(command)
+    assert said.index("_build/complete") < said.index("rm -rf")
+    assert command == "book" or "rm -f .venv/complete" in said
+
+
 # --- The repository's address ---------------------------------------------
 
 URL = stamping.stamped(ROOT)
