@@ -300,8 +300,8 @@ FAULTS = [
     ),
     Fault(
         setup_cell,
-        edits(setup, 'find_spec("helpers") is None', "True"),
-        r"cell \d+ .*install only if find_spec finds no",
+        edits(setup, "not [*distributions", "True or [*distributions"),
+        r"cell \d+ .*must install and check by 'if not \[",
     ),
     Fault(
         recap_then_exercises,

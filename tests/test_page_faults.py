@@ -390,7 +390,7 @@ FAULTS = [
     ),
     Fault(
         setup_is_hidden,
-        puts("<pre>from importlib.util import find_spec</pre>"),
+        puts("<pre>from importlib.metadata import distributions</pre>"),
         r"shows the setup cell \('from importlib.*; tag it remove-cell",
         PLAIN,
     ),
