@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import time
 
 NEEDED = (3, 11)
@@ -105,6 +106,11 @@ def reason(lines):
     """Return the one line of an output that says why it ended."""
     if shutil.disk_usage(".").free < 10**8:
         return "the disk is full: it takes 1.5 GB"
+    if any("No space left on device" in line for line in lines):
+        return (
+            f"{tempfile.gettempdir()} is full, where downloads go. Make room, "
+            "or name another folder: TMPDIR=FOLDER make book"
+        )
     for line in lines:
         broken = re.search(r"total=0.*connection broken by '(.*)': /", line)
         if broken:

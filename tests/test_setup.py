@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
@@ -103,6 +104,14 @@ def test_no_network_is_one_line_and_leaves_no_stamp(project):
     assert "index cannot be reached" in said
     assert "Connection refused" in said
     assert not (project / ".venv" / "complete").exists()
+
+
+def test_a_full_folder_for_downloads_is_named(monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", "/small")
+    line = "ERROR: OSError: [Errno 28] No space left on device\n"
+    said = load(SETUP).reason([line])
+    assert said.startswith("/small is full")
+    assert "TMPDIR=" in said
 
 
 def test_a_place_that_cannot_be_written_is_one_line(project):
