@@ -1,5 +1,6 @@
 // Open the pages in Firefox and play: node firefox.mjs ORIGIN FIREFOX PAGE…
 // Prints what it complains of, one line each.
+import { spawn } from "node:child_process";
 import puppeteer from "puppeteer-core";
 
 const [origin, executablePath, ...pages] = process.argv.slice(2);
@@ -9,6 +10,14 @@ const browser = await puppeteer.launch({
   executablePath,
   headless: true,
 });
+// Firefox, in a group of its own, would outlive this process were it killed.
+const group = browser.process().pid;
+const watch = spawn("sh", ["-c", `cat; kill -s KILL -- -${group}`], {
+  detached: true,
+  stdio: ["pipe", "ignore", "ignore"],
+});
+watch.unref();
+watch.stdin.unref();
 const page = await browser.newPage();
 let shown = "";
 page.on("pageerror", (error) => console.log(`${shown}: ${error.message}`));
