@@ -3,8 +3,8 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup book pdf test versions again teeth mutants notebooks bench \
-	record serve lock repository check-published clean
+.PHONY: help setup book pdf test versions again teeth mutants starts \
+	notebooks bench record serve lock repository check-published clean
 
 # The Python that makes .venv: its own as soon as there is one.
 PYTHON := $(shell [ -e .venv/complete ] && [ -x .venv/bin/python ] \
@@ -82,6 +82,9 @@ teeth: setup ## see that a change of any printed digit would be caught
 
 mutants: setup ## see that unit tests notice small changes; JOBS=2
 	@.venv/bin/python scripts/mutants.py --jobs '$(JOBS)' $(MODULES)
+
+starts: setup ## start the book in every way that goes wrong; CASES="book-*"
+	@.venv/bin/python scripts/starts.py $(foreach case,$(CASES),'$(case)')
 
 notebooks: setup ## execute and normalize the chapters in place
 	@.venv/bin/python scripts/chapters.py
