@@ -93,11 +93,11 @@ def last_error(stderr: Any) -> str:
     lines = text.split("\n") if text else ["it said nothing"]
     # Python's own, or one of the runtime: a letter, the date, …, a bracket.
     sign = re.compile(r"\w*(Error|Exception|Interrupt)\b|[EF]\d{4} .*?\] ")
-    last = [line for line in lines if sign.match(line)][-1:] or lines[-1:]
-    if "distributed service detected" in last[0]:
-        status = last[0].split("absl::Status: ")[-1]
+    last = ([line for line in lines if sign.match(line)] or lines)[-1]
+    if "distributed service detected" in last:
+        status = last.rpartition("absl::Status: ")[2]
         return f"another process is gone or silent: {status}"
-    return last[0][:400]
+    return last[:400]
 
 
 def why(worker: Worker, code: int, said: str | None) -> str:

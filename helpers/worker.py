@@ -250,9 +250,7 @@ ZERO = {"params": dict.fromkeys(["b", "w1", "w2"], np.float32(0))}
 
 
 def find_start(
-    key: jax.Array,
-    chunks: range,
-    progress: Callable[[int, int], Any] = lambda added, of: None,
+    key: jax.Array, chunks: range, progress: Callable[[int, int], Any]
 ) -> Any:
     """Return the optimum of a sample; all processes must call.
 

@@ -1,20 +1,25 @@
-"""Processes that share the endless data, and the parent over them."""
+"""Processes that share the endless data."""
 
+import io
 import json
 import os
 import pty
 import signal
+import socket
 import subprocess
 import sys
 import termios
+import threading
 import time
 from pathlib import Path
 
+import jax
 import numpy as np
+import psutil
 import pytest
 import statsmodels.api as sm
-from manuscript import ROOT
 from sklearn.linear_model import LogisticRegression as SklearnRegression
+from test_launch import QUIET
 from test_scale import KEY, PARAMS, inputs_of, numpy_sums, whole
 
 from helpers import launch, scale, worker
@@ -36,9 +41,13 @@ def test_the_record_knows_how_many_points_there_were():
     points = 3 * 2**32 * CHUNK // 4  # 32,212,254,720,000
     assert len(chunks_of(points, 64)) * CHUNK == points
     one = numpy_sums(PARAMS, make_chunk(KEY, 0)) / CHUNK
-    record = worker.summary(
-        [np.concatenate([[0.1, 1, 3], one])], {"points": points}
-    )
+    last = np.concatenate([[0.1, 1, 3], one])
+    earlier = [np.ones(16), np.full(16, 2.0), np.full(16, 3.0)]
+    record = worker.summary([*earlier, last], {"points": points})
+    assert (record["points"], record["passes"]) == (points, 4)
+    assert list(record["params"].values()) == [0.1, 1, 3]
+    assert record["loss"] == one[0]
+    assert record["gradient_norm"] == pytest.approx(np.hypot.reduce(one[1:4]))
     hessian = one[4:].reshape(3, 3)
     errors = np.sqrt(np.diag(np.linalg.inv(hessian)) / points)
     np.testing.assert_allclose(
@@ -66,7 +75,12 @@ def test_the_optimum_is_that_of_statsmodels(optimum):
     errors = list(record["standard_errors"].values())
     np.testing.assert_allclose(errors, oracle.bse, rtol=1e-5)
     assert record["loss"] == pytest.approx(-oracle.llf / 100_000, rel=1e-6)
-    assert record["gradient_norm"] <= 1e-6
+    assert record["gradient_norm"] <= record["tolerance"] == 1e-6
+    assert (record["seed"], record["devices"], record["processes"]) == (
+        1,
+        1,
+        1,
+    )
 
 
 def test_the_optimum_is_that_of_scikit_learn(optimum):
@@ -79,7 +93,9 @@ def test_the_optimum_is_that_of_scikit_learn(optimum):
 
 
 def test_a_large_run_starts_near_its_optimum():
+    begin = time.perf_counter()
     record = run(POINTS)
+    assert 0 < sum(record["seconds"]) < time.perf_counter() - begin
     assert record["passes"] == len(record["seconds"]) <= 3
     assert run(100_000)["passes"] > 4
     far = np.abs(np.array(list(record["params"].values())) - [0.1, 1, 3])
@@ -90,6 +106,7 @@ def test_a_large_run_starts_near_its_optimum():
     "change, message",
     [
         ({"points": 12_345}, r"^points must be a multiple of 10,000, .*got "),
+        ({"points": 1}, "^points must be a multiple of"),
         ({"points": 0}, r"^points must be from 1 to 42,949,672,960,000, got"),
         (
             {"points": 10**14},
@@ -103,6 +120,8 @@ def test_a_large_run_starts_near_its_optimum():
         ),
         ({"tolerance": 0.0}, r"^tolerance must be above 0, got 0\.0$"),
         ({"tolerance": np.nan}, "^tolerance must be above 0, got nan$"),
+        ({"tolerance": -0.1}, r"^tolerance must be above 0, got -0\.1$"),
+        ({"tolerance": np.inf}, "^tolerance must be above 0, got inf$"),
         ({"devices": 0}, "^devices must be a whole number, at least 1"),
         ({"devices": 99}, "^devices must be at most 1, .*, got 99"),
     ],
@@ -112,12 +131,28 @@ def test_settings_out_of_range_are_refused(change, message):
         run(**({"points": 100_000} | change))
 
 
-def test_points_must_be_shared_fairly():
+def test_any_seed_of_32_bits_will_do():
+    first, last = run(CHUNK, seed=0), run(CHUNK, seed=2**32 - 1)
+    assert first["params"] != last["params"]
+
+
+def test_points_must_be_shared_fairly(monkeypatch):
+    most = scale.MAX_CHUNKS * CHUNK
+    assert chunks_of(np.int64(most), 1) == range(scale.MAX_CHUNKS)
+    with pytest.raises(ValueError, match=f"points must be from 1 to {most:,}"):
+        chunks_of(most + CHUNK, 1)
     assert chunks_of(1_200_000, 6) == range(120)
     with pytest.raises(ValueError, match=r"nearest: 1,200,000 and 1,260,000$"):
         chunks_of(1_210_000, 6)
     with pytest.raises(ValueError, match=r"nearest: 60,000$"):
         chunks_of(10_000, 6)
+    # As if there were another process.
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    with pytest.raises(ValueError, match=r"^devices must .* 1 in all 2$"):
+        run(CHUNK)
+    monkeypatch.setattr(jax, "device_count", lambda: 2)
+    with pytest.raises(ValueError, match=r"nearest: 20,000$"):
+        run(CHUNK)
 
 
 # To go on after a stop
@@ -139,7 +174,9 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     path, settings = tmp_path / "passes", {"points": 5}
     save_passes(path, settings, rows(1))
 
-    def die(*arguments):
+    def die(file, *arguments):
+        # The draft is complete before it is made to stay.
+        assert json.loads(Path(f"{path}.part").read_text())["passes"]
         raise KeyboardInterrupt
 
     for name in ("fsync", "replace"):
@@ -227,6 +264,8 @@ def test_a_run_goes_on_from_its_last_pass(tmp_path, monkeypatch):
     monkeypatch.setattr(scale, "add_up", dies)
     with pytest.raises(KeyboardInterrupt):
         run(100_000, checkpoint=path)
+    # Few points are fitted from zero on.
+    assert json.loads(Path(path).read_text())["passes"][0][:3] == [0, 0, 0]
     record = run(100_000, checkpoint=path)
     assert len(calls) == reference["passes"] + 1
     assert len(record["seconds"]) == reference["passes"] - 3
@@ -236,135 +275,13 @@ def test_a_run_goes_on_from_its_last_pass(tmp_path, monkeypatch):
     assert run(100_000, checkpoint=path)["seconds"] == []
     with pytest.raises(ValueError, match=r"passes is of a run with .*'seed'"):
         run(100_000, seed=2, checkpoint=path)
+    # Another version might draw other points.
+    monkeypatch.setattr(jax, "__version__", "0.0")
+    with pytest.raises(ValueError, match=r"passes is of a run with .*'jax'"):
+        run(100_000, checkpoint=path)
 
 
-# The parent: any programs will do
-
-QUIET = {
-    "cwd": ROOT,
-    "text": True,
-    "stdout": subprocess.PIPE,
-    "stderr": subprocess.PIPE,
-}
-SLEEP = "import time; time.sleep(60)"
-
-
-def launched(*programs, hear=lambda number, message: None):
-    """Run programs; return the parent's line and how long it took."""
-    commands = {k: [sys.executable, "-c", p] for k, p in enumerate(programs)}
-    start = time.monotonic()
-    return launch.launch(commands, hear), time.monotonic() - start
-
-
-def test_processes_are_heard_until_all_end_well():
-    heard = []
-    say = "import json; print(json.dumps({'added': %d})); print('noise', 3)"
-    failure, _ = launched(
-        say % 1, say % 2, hear=lambda *what: heard.append(what)
-    )
-    assert failure is None
-    added = [what for what in heard if "added" in what[1]]
-    assert sorted(added) == [(0, {"added": 1}), (1, {"added": 2})]
-
-
-@pytest.mark.parametrize(
-    "program, line",
-    [
-        (
-            "raise ValueError('x must')",
-            "(exit 1): ValueError: x must",
-        ),
-        ("import no_such", "(exit 1): ModuleNotFoundError: No module named"),
-        ("import os; os.kill(os.getpid(), 9)", "(SIGKILL): it said nothing"),
-        ("import sys; sys.exit(7)", "(exit 7): it said nothing"),
-        ("import os; os.abort()", "(SIGABRT): it said nothing"),
-        (
-            "print('{\"error\": \"E: here\"}'); raise ValueError('there')",
-            "(exit 1): E: here",
-        ),
-        (
-            "import os; os.write(2, b'E1124 09:00:00.1 4 a.cc:5] bad\\n*** @')"
-            "; os.abort()",
-            "(SIGABRT): E1124 09:00:00.1 4 a.cc:5] bad",
-        ),
-        (
-            "import os; os.write(2, b'F1124 09:00:00.1 4 client.h:80] because "
-            "the JAX distributed service detected fatal errors. absl::Status: "
-            "UNAVAILABLE: x\\n at Error\\n'); os.abort()",
-            "(SIGABRT): another process is gone or silent: UNAVAILABLE: x",
-        ),
-    ],
-)
-def test_the_process_that_fails_is_named_and_the_others_end(
-    monkeypatch, program, line
-):
-    monkeypatch.setattr(launch, "GRACE", 0.1)
-    failure, seconds = launched(SLEEP, program, SLEEP)
-    assert failure.startswith(f"process 1 failed {line}")
-    assert "\n" not in failure
-    assert seconds < 10
-
-
-def test_who_fell_over_another_is_not_blamed():
-    lost = f"import os; os._exit({launch.LOST})"
-    late = "import time; time.sleep(1); raise ValueError('the cause')"
-    failure, _ = launched("import os; os.abort()", lost, late)
-    assert failure == "process 2 failed (exit 1): ValueError: the cause"
-    # Without a better one, the first suspect it is.
-    failure, seconds = launched(SLEEP, lost)
-    assert failure.startswith(f"process 1 failed (exit {launch.LOST})")
-    assert launch.GRACE < seconds < 10
-
-
-def test_the_parent_needs_no_jax():
-    program = (
-        "import sys, runpy; sys.modules['jax'] = None; "
-        "sys.argv = ['scale', '--help']; "
-        "runpy.run_module('helpers.scale', run_name='__main__')"
-    )
-    done = subprocess.run([sys.executable, "-c", program], **QUIET, timeout=20)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "--coordinator HOST:PORT" in done.stdout
-
-
-@pytest.mark.parametrize(
-    "arguments, message",
-    [
-        ("--processes 0", "--processes must be at least 1, got 0"),
-        ("--devices 0", "--devices must be at least 1, got 0"),
-        ("--process 0", "--process and --coordinator must be given together"),
-        ("--coordinator a:1", "--process and --coordinator must be given"),
-        ("--process 2 --processes 2 --coordinator a:1", "--process must be f"),
-        ("--process 0 --coordinator nowhere", "--coordinator must be HOST:P"),
-        ("--checkpoint /no/such/file", "--checkpoint must be in a folder"),
-        ("--output /no/such/file", "--output must be in a folder"),
-    ],
-)
-def test_a_wrong_command_line_is_refused(capsys, arguments, message):
-    with pytest.raises(SystemExit):
-        launch.parse(["--points", "10000", *arguments.split()])
-    assert f"error: {message}" in capsys.readouterr().err
-
-
-def test_each_process_is_told_its_place():
-    def told(arguments):
-        commands = launch.commands_of(launch.parse(arguments.split()))
-        return {k: json.loads(c[-1]) for k, c in commands.items()}
-
-    here = told("--points 100000 --processes 3 --devices 2 --seed 4")
-    assert list(here) == [0, 1, 2]
-    address = here[0]["join"]["coordinator"]
-    for number, life in here.items():
-        assert life["join"] == {
-            "coordinator": address,
-            "processes": 3,
-            "process": number,
-            "bind": address,  # no other machine gets in
-        }
-        assert life["run"]["devices"] == 2 and life["run"]["seed"] == 4
-    there = told("--points 1 --processes 3 --process 2 --coordinator host:99")
-    assert there[2]["join"]["coordinator"] == "host:99"
-    assert list(there) == [2] and there[2]["join"]["bind"] is None
+# One process among several
 
 
 def test_nobody_at_the_address_is_an_error(monkeypatch):
@@ -372,6 +289,91 @@ def test_nobody_at_the_address_is_an_error(monkeypatch):
     address = launch.free_address()
     with pytest.raises(ValueError, match=f"^coordinator {address} must be"):
         worker.find(address)
+
+
+def test_the_first_process_may_come_later():
+    address = launch.free_address()
+    host, port = address.split(":")
+    with socket.socket() as late:
+        late.bind((host, int(port)))
+        timer = threading.Timer(0.5, late.listen)
+        timer.start()
+        worker.find(address)
+        timer.join()
+
+
+def test_all_but_the_first_look_for_it(monkeypatch):
+    looked, joined = [], []
+    monkeypatch.setattr(worker, "find", looked.append)
+    monkeypatch.setattr(
+        jax.distributed, "initialize", lambda **how: joined.append(how)
+    )
+    for process in range(3):
+        worker.join("host:1", 3, process, None)
+        assert joined[-1]["process_id"] == process
+        assert looked == ["host:1"] * process
+
+
+def test_a_setting_that_differs_is_named(monkeypatch):
+    others = [[1, 5], [1, 5]]
+    monkeypatch.setattr(
+        worker, "gather", lambda here: np.array([*others, here])
+    )
+    worker.agree(points=1, seed=5)
+    with pytest.raises(ValueError, match=r"^seed must .* got \[5, 5, 6\]$"):
+        worker.agree(points=1, seed=6)
+
+
+@pytest.mark.parametrize("process", [0, 1])
+def test_passes_are_those_that_the_first_process_reads(
+    monkeypatch, tmp_path, process
+):
+    path, sent = tmp_path / "passes", iter([[2], *rows(2)])
+    # To the file of another process nobody listens.
+    save_passes(path, {}, rows(2 if process == 0 else 1))
+
+    def gather(here):
+        first = next(sent)
+        return np.stack([first, here if process else np.zeros_like(here)])
+
+    monkeypatch.setattr(worker, "gather", gather)
+    monkeypatch.setattr(jax, "process_index", lambda: process)
+    passes = worker.earlier_passes(path, {})
+    np.testing.assert_array_equal(passes, rows(2))
+
+
+def test_peak_memory_is_in_mib_on_any_system(monkeypatch):
+    most = worker.peak_memory()
+    now = psutil.Process().memory_info().rss / 2**20
+    assert now / 2 < most < 8 * now
+    # There the system counts bytes, here kibibytes.
+    monkeypatch.setattr(sys, "platform", "linux")
+    here = worker.peak_memory()
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert worker.peak_memory() == pytest.approx(here / 1024, rel=0.1)
+
+
+def test_a_message_is_sent_at_once(monkeypatch):
+    pipe = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(pipe))
+    worker.report(added=1, of=2)
+    assert pipe.getvalue() == b'{"added": 1, "of": 2}\n'
+
+
+@pytest.mark.parametrize(("seconds", "status"), [(0, 0), (60, launch.LOST)])
+def test_a_process_ends_with_its_parent_or_before(seconds, status):
+    program = (
+        "import time; from helpers.worker import end_with_parent; "
+        f"end_with_parent(); print('on', flush=True); time.sleep({seconds})"
+    )
+    command = [sys.executable, "-c", program]
+    process = subprocess.Popen(command, **QUIET, stdin=subprocess.PIPE)
+    assert process.stdout.readline() == "on\n"
+    if seconds:
+        process.stdin.close()
+    assert process.wait(timeout=20) == status
+    for file in (process.stdin, process.stdout, process.stderr):
+        file.close()
 
 
 # The real processes
