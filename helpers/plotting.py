@@ -34,8 +34,8 @@ LABEL_MARKERS = {0: "o", 1: "^"}
 PLANE = {
     "xlim": (-7, 7),
     "ylim": (-3.7, 3.7),
-    "xticks": range(-6, 7, 2),
-    "yticks": range(-2, 3, 2),
+    "xticks": (-6, -4, -2, 0, 2, 4, 6),
+    "yticks": (-2, 0, 2),
 }
 HALO = [patheffects.withStroke(linewidth=3, foreground="white")]
 TEXT = {"path_effects": HALO, "fontweight": "bold", "zorder": 6}
@@ -86,9 +86,7 @@ def _small_png(fig: Figure) -> bytes:
     full, small = BytesIO(), BytesIO()
     fig.savefig(full, format="png")
     image = Image.open(full).convert("RGB")
-    image.quantize(256, dither=Image.Dither.NONE).save(
-        small, "png", optimize=True
-    )
+    image.quantize(dither=Image.Dither.NONE).save(small, "png", optimize=True)
     return small.getvalue()
 
 
@@ -172,12 +170,11 @@ def plot_boundary(
         ax.annotate(
             label,
             (x[here], y[here]),
-            (0, 4),
+            xytext=(0, 4),
             textcoords="offset points",
             va="bottom",
             rotation=np.degrees(np.arctan2(y[-1] - y[0], x[-1] - x[0])),
             rotation_mode="anchor",
-            transform_rotates_text=True,
             color=color,
             **TEXT,
         )
@@ -233,7 +230,6 @@ def plot_curve(
         at: where the name stands, as a share of the n points.
         offset: from there to the name, in typographic points.
     """
-    x, y = np.asarray(x), np.asarray(y)
     ax.plot(x, y, color=color)
     here = int(at * (len(x) - 1))
     ax.annotate(
@@ -262,8 +258,7 @@ def plot_arrow(
         color: of arrow and name.
         offset: from the head to the name, in typographic points.
     """
-    start = np.asarray(start, float)
-    head = start + np.asarray(step, float)
+    head = np.add(start, step)
     style = {"arrowstyle": "-|>", "color": color, "lw": 2.2}
     style |= {"shrinkA": 0, "shrinkB": 0, "mutation_scale": 13}
     ax.annotate("", head, start, arrowprops=style, zorder=5)
@@ -332,14 +327,13 @@ def plot_path(ax: Axes, w1, w2, numbered: Sequence[int] = ()) -> Axes:
         w1, w2: arrays of shape (epochs + 1,), the start first.
         numbered: the epochs whose numbers to write.
     """
-    w1, w2 = np.asarray(w1), np.asarray(w2)
     ax.plot(w1, w2, ".-", color=PURPLE, lw=1.2, ms=4)
     for epoch in numbered:
         ax.plot(w1[epoch], w2[epoch], "o", color=PURPLE, ms=6)
         ax.annotate(
             "start" if epoch == 0 else f"epoch {epoch}",
             (w1[epoch], w2[epoch]),
-            (-9, 0),
+            xytext=(-9, 0),
             textcoords="offset points",
             ha="right",
             va="center",
@@ -356,14 +350,14 @@ def plot_training_grid(
 
     Args:
         dataset: arrays ``x``, ``y`` and ``label``, each of shape (n,).
-        lines: the learned line of each panel.
+        lines: the learned line of each panel, an even number of them.
         titles: the title of each panel.
         true_line: drawn solid in every panel.
 
     Returns:
         The figure. Misclassified points are strong, the others faint.
     """
-    rows = (len(lines) + 1) // 2
+    rows = len(lines) // 2
     fig, axes = plt.subplots(
         rows, 2, figsize=(5.6, 1.75 * rows), sharex=True, sharey=True
     )
@@ -445,7 +439,7 @@ def plot_level(ax: Axes, y: float, label: str = "", at: float = 0.01) -> Axes:
     ax.annotate(
         label,
         (at, y),
-        (0, 2),
+        xytext=(0, 2),
         xycoords=ax.get_yaxis_transform(),
         textcoords="offset points",
         va="bottom",
@@ -514,7 +508,7 @@ def plot_ellipse(ax: Axes, center, covariance, label: str = "95 %") -> Axes:
     ax.annotate(
         label,
         (x[top], y[top]),
-        (0, 4),
+        xytext=(0, 4),
         textcoords="offset points",
         ha="center",
         va="bottom",
@@ -542,7 +536,6 @@ def plot_fan(ax: Axes, lines) -> Axes:
 
 def plot_band(ax: Axes, x, low, high, label: str = "") -> Axes:
     """Shade from low to high over x, arrays of shape (n,)."""
-    x, low, high = (np.asarray(a) for a in (x, low, high))
     ax.fill_between(
         x,
         low,
@@ -627,7 +620,6 @@ def plot_two_kinds(
         label: 0 or 1, of shape (n,).
         names: of label 0 and label 1, written above the axes.
     """
-    label = np.asarray(label)
     # One call, so that neither kind lies on top of the other.
     sns.scatterplot(
         x=np.asarray(x),
@@ -666,7 +658,6 @@ def plot_cross(
         label: its name.
         offset: from the point to its name, in typographic points.
     """
-    x, y = float(x), float(y)
     ax.plot(np.asarray(x_ends, float), [y, y], color=PURPLE, lw=1.6, zorder=4)
     ax.plot([x, x], np.asarray(y_ends, float), color=PURPLE, lw=1.6, zorder=4)
     ax.plot(x, y, "o", color=PURPLE, ms=6, zorder=5)

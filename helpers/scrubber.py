@@ -233,8 +233,7 @@ def _reach(line):
 
 def _degrees_apart(line, other):
     """Return by how much two lines' arrows (w1, w2) differ, in degrees."""
-    turn = np.arctan2(line[1], line[0]) - np.arctan2(other[1], other[0])
-    return abs((np.degrees(turn) + 180) % 360 - 180)
+    return abs(np.angle(complex(*line[:2]) / complex(*other[:2]), deg=True))
 
 
 def _curve(losses):
@@ -248,12 +247,12 @@ def _ticks():
     """Return the plane's numbers and names, in its units."""
     across = [
         f'<text x="{UNIT * x}" y="{TOP}" dy="1.2em">{x}</text>'
-        for x in range(-6, 7, 2)
+        for x in (-6, -4, -2, 0, 2, 4, 6)
     ]
     up = [
         f'<text x="{-RIGHT - 10}" y="{-UNIT * y}" dy=".35em" '
         f'style="text-anchor:end">{y}</text>'
-        for y in range(-2, 3, 2)
+        for y in (-2, 0, 2)
     ]
     names = [
         f'<text x="{RIGHT}" y="{TOP}" dy="1.2em">x</text>',

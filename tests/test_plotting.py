@@ -1,28 +1,21 @@
 """The figures: what is drawn, where, and that nothing else is."""
 
-import re
-from functools import partial
 from io import BytesIO
+from pathlib import Path
 from types import SimpleNamespace
-from typing import NamedTuple
 
-import jax
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
-import optax
 import pytest
 from IPython.core.formatters import PNGFormatter
+from matplotlib import font_manager
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from PIL import Image
 from scipy import stats
 
 from helpers import plotting
-from helpers.data import TRUE_LINE, Dataset, Line, line_logit, make_dataset
-from helpers.loss import mean_loss
-from helpers.metrics import accuracy, predict
-from helpers.model import BLOG_PARAMS, LogisticRegression
-from helpers.scrubber import training_scrubber
-from helpers.training import fit
+from helpers.data import TRUE_LINE, Dataset, Line
 
 THREE = Dataset(
     np.array([0.0, 1.0, 2.0]), np.array([1.0, -1.0, 0.5]), np.array([0, 1, 1])
@@ -38,6 +31,24 @@ def ax():
         plt.close(fig)
 
 
+def hexed(color):
+    return mpl.colors.to_hex(color).upper()
+
+
+def test_the_look_is_the_books_whatever_was_set_before(ax):
+    (family,) = mpl.rcParams["font.family"]
+    font = Path(font_manager.findfont(family, fallback_to_default=False))
+    assert font.parent == Path(plotting.__file__).parent / "fonts"
+    seen = [side for side, spine in ax.spines.items() if spine.get_visible()]
+    assert seen == ["left", "bottom"]
+    assert not ax.legend([]).get_frame_on()
+    # Nothing is cut off, as the inline backend crops nothing.
+    assert ax.figure.get_layout_engine().__class__ is ConstrainedLayoutEngine
+    mpl.rcParams["axes.facecolor"] = "red"
+    plotting.use_book_style()
+    assert mpl.rcParams["axes.facecolor"] == "white"
+
+
 def test_each_label_has_its_colour_and_its_marker(ax):
     assert plotting.plot_dataset(ax, THREE) is ax
     (points,) = ax.collections
@@ -47,6 +58,8 @@ def test_each_label_has_its_colour_and_its_marker(ax):
     assert colors == [color.lower() for color in expected]
     circle, triangle, again = points.get_paths()
     assert len(circle.vertices) > len(triangle.vertices) == len(again.vertices)
+    assert ax.get_xticks().tolist() == [-6, -4, -2, 0, 2, 4, 6]
+    assert ax.get_yticks().tolist() == [-2, 0, 2]
 
 
 @pytest.mark.parametrize(
@@ -57,6 +70,8 @@ def test_a_boundary_is_where_the_logit_is_zero(ax, line, learned):
     ax.set(xlim=(-7, 7), ylim=(-3, 3))
     assert plotting.plot_boundary(ax, line, "name", learned) is ax
     (drawn,) = ax.lines
+    color = plotting.PURPLE if learned else plotting.INK
+    assert drawn.get_color() == ax.texts[0].get_color() == color
     x, y = drawn.get_data()
     np.testing.assert_allclose(
         line.w1 * x + line.w2 * y + line.b, 0, atol=1e-6
@@ -68,31 +83,62 @@ def test_a_boundary_is_where_the_logit_is_zero(ax, line, learned):
     assert [text.get_text() for text in ax.texts] == ["name"]
 
 
+@pytest.mark.parametrize("line", [Line(1, 0, 1), Line(0, 1, 1)])
+@pytest.mark.parametrize("b", [1, -1])
+def test_a_boundary_along_an_edge_is_drawn_without_moving_it(ax, line, b):
+    ax.plot([-1, 1], [-1, 1])
+    ax.margins(0)
+    plotting.plot_boundary(ax, line._replace(b=b))
+    x, y = ax.lines[1].get_data()
+    assert set(x if line.w1 else y) == {-b}
+    assert max(np.ptp(x), np.ptp(y)) == pytest.approx(2, abs=0.02)
+    assert (ax.get_xlim(), ax.get_ylim()) == ((-1, 1), (-1, 1))
+    assert not ax.lines[1].is_dashed() and not ax.texts
+
+
 def test_pulls_start_at_their_points(ax):
     assert plotting.plot_pulls(ax, THREE, THREE.x, THREE.y) is ax
     (arrows,) = ax.collections
     np.testing.assert_allclose(arrows.XY, np.stack(THREE[:2], 1))
-    assert ax.get_aspect() == 1
+    np.testing.assert_allclose([arrows.U, arrows.V], THREE[:2])
+    assert ax.get_aspect() == arrows.scale == 1
 
 
 def test_the_grid_marks_what_each_line_gets_wrong(ax):
-    # Right of the first line lies one of the two ones; of the second, both.
-    fig = plotting.plot_training_grid(
-        THREE,
-        [Line(1.0, 0.0, -1.5), Line(1.0, 0.0, -0.5)],
-        ["a", "b"],
-        TRUE_LINE,
-    )
-    for panel, title, wrong in zip(fig.axes, "ab", (1, 0), strict=True):
+    points = Dataset(*np.array([[0, 1, 2], [1, -1, 0.5]]), np.array([0, 1, 1]))
+    lines = {
+        Line(1.0, 0.0, -1.5): [[1, -1]],
+        Line(1.0, 0.0, -1.0): [[1, -1]],  # on the line is no 1
+        Line(1.0, 0.0, -0.5): [],
+        Line(0.0, 1.0, -0.75): [[0, 1], [1, -1], [2, 0.5]],
+    }
+    fig = plotting.plot_training_grid(points, [*lines], "abcd", TRUE_LINE)
+    assert fig.get_size_inches().tolist() == [5.6, 3.5]
+    for panel, title, line in zip(fig.axes, "abcd", lines, strict=True):
         assert panel.get_title(loc="left") == title
-        strong = [c for c in panel.collections if c.get_alpha() == 0.9]
-        assert sum(len(c.get_offsets()) for c in strong) == wrong
+        shown = {0.15: [], 0.9: []}
+        for part in panel.collections:
+            shown[part.get_alpha()] += part.get_offsets().tolist()
+        assert shown[0.9] == lines[line]
+        assert len(shown[0.15]) == 3 - len(lines[line])
+        truth, learned = panel.lines
+        for drawn, meant in ((truth, TRUE_LINE), (learned, line)):
+            x, y = drawn.get_data()
+            logit = meant.w1 * x + meant.w2 * y + meant.b
+            np.testing.assert_allclose(logit, 0, atol=1e-6)
+        assert (truth.is_dashed(), learned.is_dashed()) == (False, True)
+        assert panel.get_legend() is None
+    # Numbers stand at the left and below, once for all panels.
+    below = [p.xaxis.get_tick_params()["labelbottom"] for p in fig.axes]
+    beside = [p.yaxis.get_tick_params()["labelleft"] for p in fig.axes]
+    assert below == [False, False, True, True]
+    assert beside == [True, False, True, False]
     plt.close(fig)
 
 
 def test_every_line_of_a_grid_has_a_title():
     with pytest.raises(ValueError):
-        plotting.plot_training_grid(THREE, [TRUE_LINE], [], TRUE_LINE)
+        plotting.plot_training_grid(THREE, [TRUE_LINE] * 2, "a", TRUE_LINE)
     plt.close("all")
 
 
@@ -105,35 +151,52 @@ def test_a_hump_is_filled_down_to_zero(ax):
 
 
 def test_intervals_that_miss_are_in_another_colour(ax):
-    low, high = np.array([0.0, 2.0, 4.0]), np.array([3.0, 5.0, 6.0])
+    low, high = [0.0, 2.0, 4.0, 3.5, 1.0], [3.0, 5.0, 6.0, 4.0, 3.5]
     assert plotting.plot_many_intervals(ax, low, high, truth=3.5) is ax
-    missed = [
-        bars
+    ends = {
+        hexed(bars.get_color()): [bar.tolist() for bar in bars.get_segments()]
         for bars in ax.collections
-        if mpl.colors.to_hex(bars.get_color()) == plotting.VERMILION.lower()
-    ]
-    ends = [bar.tolist() for bars in missed for bar in bars.get_segments()]
-    # The second alone holds 3.5.
-    assert ends == [[[1, 0], [1, 3]], [[3, 4], [3, 6]]]
+    }
+    # The second holds 3.5, and so do the last two.
+    assert ends == {
+        plotting.VERMILION: [[[1, 0], [1, 3]], [[3, 4], [3, 6]]],
+        plotting.GREY: [
+            [[k, low[k - 1]], [k, high[k - 1]]] for k in (2, 4, 5)
+        ],
+    }
+    assert set(ax.lines[0].get_ydata()) == {3.5}
 
 
 def test_an_ellipse_holds_95_percent(ax):
     covariance = np.array([[2.0, 0.9], [0.9, 0.7]])
     assert plotting.plot_ellipse(ax, (1.0, -2.0), covariance) is ax
-    off = ax.lines[0].get_xydata() - [1.0, -2.0]
+    ring = ax.lines[0].get_xydata()
+    off = ring - [1.0, -2.0]
     squared = np.einsum("ki,ij,kj->k", off, np.linalg.inv(covariance), off)
     np.testing.assert_allclose(stats.chi2.cdf(squared, df=2), 0.95)
-    assert ax.texts[0].get_text() == "95 %"
+    # It is closed, without corners that one would see.
+    np.testing.assert_allclose(ring[0], ring[-1])
+    assert 120 < len(ring) == 1 + len(np.unique(ring.round(9), axis=0))
+    assert named(ax) == {"95 %": tuple(ring[ring[:, 1].argmax()])}
 
 
 def test_a_fan_has_a_boundary_for_each_line(ax):
     ax.set(xlim=(-7, 7), ylim=(-3, 3))
-    lines = Line(np.array([1.0, 0.5]), np.array([3.0, -2.0]), np.zeros(2))
-    assert plotting.plot_fan(ax, lines) is ax
-    for drawn, w1, w2 in zip(ax.lines, lines.w1, lines.w2, strict=True):
+    lines = [Line(1.0, 3.0, 0.4), Line(0.5, -2.0, -1.0)]
+    assert plotting.plot_fan(ax, Line(*np.array(lines).T)) is ax
+    for drawn, line in zip(ax.lines, lines, strict=True):
         x, y = drawn.get_data()
-        np.testing.assert_allclose(w1 * x + w2 * y, 0, atol=1e-12)
-    assert ax.get_xlim() == (-7, 7) and ax.get_ylim() == (-3, 3)
+        assert x.tolist() == [-7, 7]
+        logit = line.w1 * x + line.w2 * y + line.b
+        np.testing.assert_allclose(logit, 0, atol=1e-12)
+
+
+def test_lines_move_no_limits(ax):
+    ax.plot([-1, 1], [-1, 1])
+    limits = ax.axis()
+    plotting.plot_fan(ax, Line(*np.ones((3, 1))))
+    plotting.plot_boundary(ax, TRUE_LINE)
+    assert ax.axis() == limits
 
 
 @pytest.mark.parametrize("learned", [False, True])
@@ -146,6 +209,25 @@ def test_a_contour_is_where_the_logit_is_zero(ax, learned):
     np.testing.assert_allclose(np.hypot(*points.T), 1, atol=2e-3)
     dashes = drawn.get_linestyles()[0][1]
     assert (dashes is not None) == learned
+    color = plotting.PURPLE if learned else plotting.INK
+    assert hexed(drawn.get_edgecolor()) == ax.texts[0].get_color() == color
+    plotting.plot_contour(*plane)
+    assert hexed(ax.collections[1].get_edgecolor()) == plotting.INK
+    assert len(ax.texts) == 1
+
+
+def test_a_contours_name_stands_at_its_longest_piece(ax):
+    x, y = np.meshgrid(np.linspace(-4, 4, 81), np.linspace(-2, 2, 41))
+    two = np.minimum((x + 2) ** 2 + y**2 - 1, (x - 2) ** 2 + y**2 - 0.25)
+    for name, at in {"first": 0, "middle": 0.5, "last": 1}.items():
+        plotting.plot_contour(ax, x, y, two, name, at=at)
+    plotting.plot_contour(ax, x, y, x, "half way")
+    places = named(ax)
+    # Once round the larger circle.
+    assert places["first"] == places["last"]
+    away = np.subtract(places["middle"], places["first"])
+    assert np.hypot(*away) == pytest.approx(2, abs=0.01)
+    assert places["half way"] == pytest.approx((0, 0))
 
 
 def test_a_probability_is_in_its_labels_colour(ax):
@@ -154,32 +236,33 @@ def test_a_probability_is_in_its_labels_colour(ax):
     (shades,) = ax.collections
     red, _, blue, _ = np.asarray(shades.get_facecolors()).T
     assert blue[0] > red[0] and red[-1] > blue[-1]
+    np.testing.assert_allclose(shades.levels, np.arange(11) / 10)
 
 
-def test_two_kinds_have_the_labels_colours_and_their_names(ax):
-    plotting.plot_two_kinds(ax, THREE.x, THREE.y, THREE.label, ["no", "yes"])
+@pytest.mark.parametrize("names", [["no", "yes"], []])
+def test_two_kinds_have_the_labels_colours_and_their_names(ax, names):
+    given = (names,) if names else ()
+    assert plotting.plot_two_kinds(ax, *THREE, *given) is ax
     (points,) = ax.collections
     np.testing.assert_allclose(points.get_offsets(), np.stack(THREE[:2], 1))
     colors = [mpl.colors.to_hex(c) for c in points.get_facecolors()]
     expected = [plotting.BLUE, plotting.VERMILION, plotting.VERMILION]
     assert colors == [color.lower() for color in expected]
-    named = {
-        handle.get_color(): text.get_text()
-        for handle, text in zip(
-            ax.get_legend().legend_handles,
-            ax.get_legend().get_texts(),
-            strict=True,
-        )
-    }
-    assert named == {plotting.BLUE: "no", plotting.VERMILION: "yes"}
+    handles, texts = ax.get_legend().legend_handles, ax.get_legend().texts
+    colors = [handle.get_color() for handle in handles]
+    assert colors == [plotting.BLUE, plotting.VERMILION]
+    expected = names or ["benign", "malignant"]
+    assert [text.get_text() for text in texts] == expected
 
 
 def test_a_cross_reaches_its_ends(ax):
-    plotting.plot_cross(ax, 0.2, 0.9, (0.1, 0.4), (0.8, 0.95), "here")
+    ends = (0.1, 0.4), (0.8, 0.95)
+    assert plotting.plot_cross(ax, 0.2, 0.9, *ends, "here") is ax
     across, up, point = (line.get_xydata().tolist() for line in ax.lines)
     assert across == [[0.1, 0.9], [0.4, 0.9]]
     assert up == [[0.2, 0.8], [0.2, 0.95]]
     assert point == [[0.2, 0.9]]
+    assert named(ax) == {"here": (0.2, 0.9)}
 
 
 def named(ax):
@@ -199,23 +282,42 @@ def test_markers_are_named_above_the_plane_unless_told_otherwise(ax):
     assert colors == [plotting.BLUE, plotting.VERMILION]
 
 
-@pytest.mark.parametrize("line", [TRUE_LINE, Line(0.5, -2.0, 1.0)])
+@pytest.mark.parametrize(
+    "line", [TRUE_LINE, Line(0.5, -2.0, 1.0), Line(-0.2, 0.5, 0.1)]
+)
 def test_a_name_runs_along_its_boundary_from_left_to_right(ax, line):
     ax.set(xlim=(-7, 7), ylim=(-3, 3))
-    plotting.plot_boundary(ax, line, "name", at=0)
+    for name, at in {
+        "first": {"at": 0},
+        "last": {"at": 1},
+        "usual": {},
+    }.items():
+        plotting.plot_boundary(ax, line, name, **at)
     points = ax.lines[0].get_xydata()
     assert points[0, 0] < points[-1, 0]
-    assert named(ax) == {"name": tuple(points[0])}
+    places = named(ax)
+    assert places["first"] == tuple(points[0])
+    assert places["last"] == tuple(points[-1])
+    # Clear of the edge, yet with room for the name.
+    assert 0 < places["usual"][0] + 7 < 1
     slope = np.tan(np.radians(ax.texts[0].get_rotation()))
     assert slope == pytest.approx(-line.w1 / line.w2)
+
+
+def test_a_name_runs_up_a_vertical_boundary(ax):
+    ax.set(xlim=(-7, 7), ylim=(-3, 3))
+    plotting.plot_boundary(ax, Line(1, 0, 2), "name", at=0)
+    assert named(ax)["name"] == pytest.approx((-2, -3), abs=0.01)
+    assert ax.texts[0].get_rotation() == 90
 
 
 @pytest.mark.parametrize(
     ("offset", "side", "led"),
     [
         ((14, -36), "left", True),
-        ((-3, 4), "right", False),
-        ((0, 20), "left", 0),
+        ((-1, 4), "right", False),
+        ((0, 20), "left", False),
+        ((0, 20.5), "left", True),
     ],
 )
 def test_a_point_is_ringed_and_a_far_name_led_to_it(ax, offset, side, led):
@@ -225,6 +327,14 @@ def test_a_point_is_ringed_and_a_far_name_led_to_it(ax, offset, side, led):
     (name,) = ax.texts
     assert (name.get_ha(), bool(name.arrow_patch)) == (side, led)
     assert name.xyann == offset
+
+
+def test_our_point_is_named_in_ink(ax):
+    plotting.plot_point(ax, 1, 2)
+    assert named(ax) == {"our point": (1, 2)}
+    assert ax.lines[0].get_markeredgecolor() == plotting.INK
+    assert ax.texts[0].get_color() == plotting.INK
+    assert ax.texts[0].arrow_patch
 
 
 @pytest.mark.parametrize(
@@ -242,6 +352,27 @@ def test_a_curve_and_an_arrow_are_named_beside_their_ends(ax, offset, side):
     _, half, arrow, up = ax.texts
     assert tuple(arrow.xyann) == (1, 2) and arrow.arrow_patch
     assert half.get_ha() == up.get_ha() == side
+    # From tail to head, without the gaps that Matplotlib leaves.
+    assert arrow.arrow_patch.shrinkA == arrow.arrow_patch.shrinkB == 0
+    # Beside the end of a curve is often outside the axes.
+    assert half.get_annotation_clip() is False
+
+
+def test_colours_are_the_books_unless_told(ax):
+    plotting.plot_curve(ax, [0, 1], [0, 1], "curve")
+    plotting.plot_arrow(ax, (0, 0), (1, 1), "arrow")
+    plotting.plot_marks(ax, [0], [1])
+    plotting.plot_hump(ax, [0, 1, 2], [0, 1, 0], "hump")
+    plotting.plot_intervals(ax, [0], [0], [1])
+    curve, marks = ax.lines
+    area, bars = ax.collections
+    names = {text.get_text(): text.get_color() for text in ax.texts}
+    arrow = ax.texts[1].arrow_patch
+    assert hexed(arrow.get_edgecolor()) == plotting.INK
+    assert names["curve"] == names["arrow"] == curve.get_color()
+    assert curve.get_color() == plotting.INK
+    assert marks.get_color() == hexed(bars.get_color()) == plotting.PURPLE
+    assert names["hump"] == hexed(area.get_facecolor()) == plotting.VERMILION
 
 
 def test_a_surface_has_its_levels_numbered_but_for_the_first(ax):
@@ -267,6 +398,8 @@ def test_a_path_has_its_epochs_numbered(ax):
     assert way == [[0, 5], [1, 6], [3, 7]]
     assert dots == [[[0, 5]], [[3, 7]]]
     assert named(ax) == {"start": (0, 5), "epoch 2": (3, 7)}
+    plotting.plot_path(ax, [0, 1, 3], [5, 6, 7])
+    assert len(ax.texts) == 2
 
 
 def test_marks_levels_and_clouds_stand_where_they_belong(ax):
@@ -277,6 +410,8 @@ def test_marks_levels_and_clouds_stand_where_they_belong(ax):
     assert plotting.plot_level(ax, 5.0, "limit", at=0.2) is ax
     assert set(ax.lines[2].get_ydata()) == {5}
     assert named(ax) == {"limit": (0.2, 5)}
+    plotting.plot_level(ax, 5.0, "at the left")
+    assert 0 < ax.texts[1].xy[0] < 0.1
     assert plotting.plot_cloud(ax, [1, 2], [3, 4]) is ax
     assert ax.collections[0].get_offsets().tolist() == [[1, 3], [2, 4]]
 
@@ -312,163 +447,6 @@ def test_a_figure_is_shown_whole_in_few_colours(ax, monkeypatch):
         np.asarray(i.convert("RGB"), int) for i in (image, Image.open(full))
     )
     assert abs(shown - meant).max() < 16
-
-
-# --- The scrubber ---------------------------------------------------------
-
-
-class Run(NamedTuple):
-    dataset: Dataset
-    lines: list[Line]
-    losses: np.ndarray
-    true_line: Line = TRUE_LINE
-    still: int = 20
-
-
-@pytest.fixture(scope="module")
-def run():
-    """The run of chapter 4: 1,000 points, 100 epochs and the start."""
-    dataset = make_dataset(jax.random.key(1))
-    loss_fn = partial(mean_loss, LogisticRegression().apply)
-    final, history = fit(loss_fn, BLOG_PARAMS, optax.sgd(0.3), dataset, 100)
-    columns = [
-        np.append(BLOG_PARAMS["params"][k], history.params["params"][k])
-        for k in Line._fields
-    ]
-    lines = [Line(*map(float, row)) for row in zip(*columns, strict=True)]
-    losses = np.append(history.loss, loss_fn(final, dataset))
-    return Run(dataset, lines, losses)
-
-
-def frames(html):
-    """Return of each epoch the thousand-fold numbers, and who is wrong.
-
-    Points are counted as the script counts them.
-    """
-    paths = [
-        len(re.findall("M", d))
-        for d in re.findall(r'class="points[^"]*" d="([^"]*)"', html)
-    ]
-    wrong = np.repeat([False, True, False, True], paths)
-    still = int(re.search(r'value="(\d+)"', html)[1])
-    rows = re.search(r'"(-?\d+,[^"]*)"\.split', html)[1].split(";")
-    numbers, turned = np.empty((len(rows), 4), int), []
-    for number, row in zip(numbers, rows, strict=True):
-        *number[:], points = row.split(",")
-        turned.append(np.zeros_like(wrong))
-        turned[-1][np.array(points.split(), int)] = True
-    sides = np.logical_xor.accumulate(turned)
-    return numbers, sides ^ sides[still] ^ wrong
-
-
-def test_a_scrubber_is_small_and_stands_alone(run):
-    html = training_scrubber(*run).data
-    assert len(html.encode()) < 60_000
-    assert "[[" not in html and "nan" not in html.lower()
-    # No id, so that several may stand on a page; nothing to fetch.
-    assert not re.search(r"\bid=|https?:|url\(|src=|href=", html)
-
-
-def test_a_scrubber_is_the_same_each_time(run):
-    first, second = training_scrubber(*run), training_scrubber(*run)
-    assert first.data == second.data
-    text = "epochs 0 to 100: loss 1.064 to 0.327, 38.1 % to 85.8 % right"
-    assert repr(first) == repr(second) == text
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_a_scrubber_is_the_same_on_another_machine(run, seed):
-    """Last digits differ between machines, by up to 2e-7 of the size."""
-    noise = np.random.default_rng(seed)
-
-    def other(values):
-        return values * (1 + 2e-7 * noise.uniform(-1, 1, np.shape(values)))
-
-    x, y, label = map(np.asarray, run.dataset)
-    there = run._replace(
-        dataset=Dataset(other(x), other(y), label),
-        lines=[Line(*other(np.array(line))) for line in run.lines],
-        losses=other(run.losses),
-    )
-    assert training_scrubber(*there).data == training_scrubber(*run).data
-
-
-@pytest.mark.parametrize("b", [1e-6, -1e-6])
-def test_a_point_on_the_line_stays_on_the_side_it_came_from(b):
-    point = Dataset(np.zeros(1), np.zeros(1), np.ones(1, int))
-    lines = [Line(0.0, 1.0, offset) for offset in (0.5, b, -0.5, b, 0.5)]
-    html = training_scrubber(point, lines, np.ones(5), TRUE_LINE).data
-    _, wrong = frames(html)
-    assert wrong[:, 0].tolist() == [False, False, True, True, False]
-
-
-def test_a_scrubber_tells_what_the_run_did(run):
-    numbers, wrong = frames(training_scrubber(*run).data)
-    truth = np.column_stack([run.lines, run.losses])
-    np.testing.assert_allclose(numbers / 1000, truth, atol=5.01e-4)
-    for epoch, line in enumerate(run.lines):
-        logit = line_logit(line, run.dataset.x, run.dataset.y)
-        right = accuracy(run.dataset.label, predict(logit))
-        assert 1 - wrong[epoch].mean() == pytest.approx(right), epoch
-
-
-def test_a_scrubbers_points_are_where_they_belong(run):
-    html = training_scrubber(*run).data
-    logit = line_logit(run.lines[run.still], run.dataset.x, run.dataset.y)
-    wrong = np.asarray(predict(logit) != run.dataset.label)
-    for kind, top in ((0, 0), (1, 4)):
-        for name, part in (("right", ~wrong), ("wrong", wrong)):
-            drawn = re.search(f'label-{kind} {name}" d="([^"]*)"', html)[1]
-            chosen = part & (run.dataset.label == kind)
-            x, y = (
-                np.asarray(a)[chosen] for a in (run.dataset.x, run.dataset.y)
-            )
-            places = np.array(re.findall(r"M(\S+) ([-\d]+)", drawn), int)
-            np.testing.assert_allclose(
-                places, np.column_stack([60 * x, -60 * y - top]), atol=0.51
-            )
-
-
-@pytest.mark.parametrize(
-    "line", [TRUE_LINE, Line(0.4, -1.1, 1.0), Line(-1.0, 0.0, 2.0)]
-)
-def test_a_scrubbers_line_lies_where_the_logit_is_zero(line):
-    lines = [line, TRUE_LINE]
-    html = training_scrubber(THREE, lines, [2.0, 1.0], TRUE_LINE).data
-    left, down, turn = map(
-        float,
-        re.search(
-            r'"learned" transform="translate\((\S+) (\S+)\) rotate\((\S+)\)',
-            html,
-        ).groups(),
-    )
-    along = 300 * np.exp(1j * np.radians(turn))
-    for end in (along, -along):
-        x, y = (left + end.real) / 60, -(down + end.imag) / 60
-        assert line.w1 * x + line.w2 * y + line.b == pytest.approx(0, abs=0.03)
-
-
-@pytest.mark.parametrize(
-    ("change", "complaint"),
-    [
-        ({"dataset": THREE._replace(x=np.zeros(2))}, "dataset must have"),
-        ({"dataset": Dataset(*np.zeros((3, 0)))}, "dataset must have"),
-        ({"dataset": THREE._replace(label=np.array([0, 2, 1]))}, "dataset.la"),
-        ({"dataset": THREE._replace(x=THREE.x * np.nan)}, "dataset must be f"),
-        ({"losses": [1.0]}, "losses must be as many as lines"),
-        ({"losses": [1.0, np.inf]}, "losses must be finite"),
-        ({"losses": [1.0, -1.0]}, "losses must not be below 0"),
-        ({"lines": [TRUE_LINE], "losses": [1.0]}, "losses must be as many"),
-        ({"lines": [TRUE_LINE, Line(np.nan, 1, 0)]}, "lines must be finite"),
-        ({"lines": [TRUE_LINE, Line(0, 0, 1)]}, "lines must have w1 or w2"),
-        ({"true_line": Line(0, 0, 1)}, "true_line must have w1 or w2"),
-        ({"still": 2}, "still must be a whole number, from 0 to 1, got 2"),
-        ({"still": -1}, "still must be a whole number"),
-        ({"still": 1.0}, "still must be a whole number"),
-    ],
-)
-def test_a_scrubber_says_which_argument_is_wrong(change, complaint):
-    given = Run(THREE, [TRUE_LINE, TRUE_LINE], [2.0, 1.0], still=0)
-    training_scrubber(*given)
-    with pytest.raises(ValueError, match=f"^{complaint}"):
-        training_scrubber(*given._replace(**change))
+    loose = BytesIO()
+    image.save(loose, "png")
+    assert len(formatter(ax.figure)) < len(loose.getvalue())
