@@ -3,9 +3,10 @@
     python scripts/mutants.py [--jobs 2] [module …]
 
 Each change is made in a copy of the repository, where the module's own test
-file runs until its first failure, in a process forked from one that has
-imported all packages but computed nothing: a fork after JAX's first
-computation hangs. The tests that pass over the changed line come first.
+file, then what test_every_input.py asks of the module, run until the first
+failure, in a process forked from one that has imported all packages but
+computed nothing: a fork after JAX's first computation hangs. The tests that
+pass over the changed line come first.
 Results stay in .venv/mutants: stopped and run again, it goes on from there.
 """
 
@@ -60,26 +61,31 @@ class Plan:
     def __init__(self, root: Path) -> None:
         plan = tomllib.loads((root / "tests/mutants.toml").read_text("utf-8"))
         self.root, self.modules = root, plan["modules"]
-        self.tests, self.sample = plan.get("tests", {}), plan.get("sample", {})
-        self.look = plan.get("look", [])
+        self.sample, self.look = plan.get("sample", {}), plan.get("look", {})
         self.known = {
-            (known["module"], known["before"], known["after"])
+            (known["module"], known["before"], after)
             for known in plan.get("known", [])
+            for after in known["after"]
         }
 
     def source(self, name: str) -> Path:
         return self.root / "helpers" / f"{name}.py"
 
-    def test(self, name: str) -> Path:
-        return self.root / "tests" / f"test_{self.tests.get(name, name)}.py"
+    def suites(self, name: str) -> dict[Path, str]:
+        """Return the files of a module's tests, and which tests of each."""
+        # A private module's are all that ask something of arguments.
+        cases = "" if name.startswith("_") else f"{name}."
+        wanted = {f"test_{name}": "", "test_every_input": cases}
+        paths = {self.root / "tests" / f"{k}.py": v for k, v in wanted.items()}
+        return {path: v for path, v in paths.items() if path.exists()}
 
     def mutants(self, name: str) -> tuple[dict[str, Mutant], int]:
         """Return the mutants to try by their keys, and how many there are."""
         source = self.source(name).read_text("utf-8")
-        test = self.test(name).read_bytes()
+        test = b"".join(path.read_bytes() for path in self.suites(name))
         found = {
             hashlib.sha256(mutant.source.encode() + test).hexdigest(): mutant
-            for mutant in Module(source).mutants(name in self.look)
+            for mutant in Module(source).mutants(self.look.get(name, ()))
         }
         drawn = sorted(found, key=lambda key: lot(found[key]))
         chosen = {*drawn[: self.sample.get(name)]}
@@ -174,8 +180,8 @@ class Watch:
             self.failed = self.failed or report.nodeid
 
 
-def child(tree: Path, test: str, watch: Watch, limit: float) -> None:
-    """Run a test file in a tree, and end this process."""
+def child(tree: Path, suites: dict, watch: Watch, limit: float) -> None:
+    """Run test files in a tree, and end this process."""
     code = 3
     try:
         # Ends it whatever it does, and if its parent is gone.
@@ -193,8 +199,14 @@ def child(tree: Path, test: str, watch: Watch, limit: float) -> None:
         os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
         hypothesis.settings.load_profile("mutants")
         options = ["-x", "-q", "-p", "no:cacheprovider", "--tb=short"]
-        options += ["-c", "pyproject.toml", f"tests/{test}"]
-        code = int(pytest.main(options, [watch]))
+        options += ["-c", "pyproject.toml"]
+        for path, chosen in suites.items():
+            files = [f"tests/{path.name}", "-k", chosen]
+            code = int(pytest.main([*options, *files], [watch]))
+            if code == pytest.ExitCode.NO_TESTS_COLLECTED:
+                code = 0
+            if code:
+                break
         result = {"failed": watch.failed, "tests": watch.tests}
         # By its number: a process that outlived its parent writes elsewhere.
         path = tree / f"{os.getpid()}.json"
@@ -223,10 +235,10 @@ class Pool:
     """Runs a module's tests in several trees at a time."""
 
     def __init__(self, plan: Plan, name: str, trees: list[Path]) -> None:
-        self.test = plan.test(name).name
+        self.suites = plan.suites(name)
         self.original = plan.source(name).read_text("utf-8")
-        self.inside = f"/helpers/{name}.py"
-        self.files = {tree: Path(f"{tree}{self.inside}") for tree in trees}
+        self.inside = f"helpers/{name}.py"
+        self.files = {tree: tree / self.inside for tree in trees}
 
     def run(
         self, tasks: dict[str, Callable], limit: float
@@ -245,7 +257,7 @@ class Pool:
                     source, watch = tasks[key]()
                     write(self.files[tree], source)
                     sys.stdout.flush()
-                    pid = os.fork() or child(tree, self.test, watch, limit)
+                    pid = os.fork() or child(tree, self.suites, watch, limit)
                     running[pid] = key, tree, time.perf_counter()
                 pid, status = os.wait()
                 key, tree, start = running.pop(pid)
@@ -275,8 +287,8 @@ class Pool:
         for result in results.values():
             if result["how"]:
                 sys.exit(
-                    f"tests/{self.test} must pass before anything is changed, "
-                    f"but {result['how']} does not"
+                    f"the tests of {self.inside} must pass before anything is "
+                    f"changed, but {result['how']} does not"
                 )
         return results["traced"], results["backwards"]
 
@@ -377,6 +389,12 @@ def measure(plan: Plan, names: list[str], jobs: int) -> int:
         print(row(name, *table[-1]), flush=True)
     total = [sum(column) for column in zip(*table, strict=True)]
     print(row("all", *total))
+    if sampled := [
+        n
+        for n, counts in zip(names, table, strict=True)
+        if counts[0] > counts[1]
+    ]:
+        print(f"A sample, the same each time, of: {', '.join(sampled)}.")
     late = sum(r["how"] == LATE for r in store.results.values())
     print(f"Of all that were ever killed, {late} took too long.")
     for complaint in complaints:
@@ -389,7 +407,8 @@ def prepare(plan: Plan, names: list[str]) -> None:
     os.environ |= SETTINGS
     tests = plan.root / "tests"
     paths = [*(plan.root / "helpers").glob("*.py"), tests / "conftest.py"]
-    paths += [tests / "manuscript.py", *map(plan.test, names)]
+    paths.append(tests / "manuscript.py")
+    paths += {path: 0 for name in names for path in plan.suites(name)}
     local = {path.stem for path in tests.glob("*.py")} | {"helpers"}
     local |= {path.stem for path in (plan.root / "scripts").glob("*.py")}
     with warnings.catch_warnings():

@@ -7,7 +7,7 @@ strings, whose change is found by whoever reads the figure or the key.
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 COMPARED = {
@@ -93,21 +93,42 @@ class Module:
         found = re.search(old.encode(), self.source[begin:end])
         return self.mutant(begin + found.start(), begin + found.end(), new)
 
-    def mutants(self, look: bool = False) -> list[Mutant]:
+    def mutants(self, look: Collection[str] = ()) -> list[Mutant]:
         """Return all changes, in the order of their places.
 
         Args:
-            look: whether its numbers are sizes and places in a picture, and
-                left as they are.
+            look: names of arguments, keys and defaults whose numbers are left
+                as they are, being sizes and places in a picture.
         """
+        left = {
+            part
+            for node in ast.walk(self.tree)
+            for name, value in named(node)
+            if name in look
+            for part in ast.walk(value)
+            if is_number(part)
+        }
         found = dict.fromkeys(
             mutant
             for node in walk(self.tree)
-            if not (look and is_number(node))
+            if node not in left
             for change in (changed_values, changed_statements)
             for mutant in change(self, node)
         )
         return sorted(found, key=lambda mutant: (mutant.line, mutant.after))
+
+
+def named(node: ast.AST) -> Iterator[tuple[str | None, ast.AST]]:
+    """Yield the arguments, values or defaults in a node, with their names."""
+    match node:
+        case ast.keyword():
+            yield node.arg, node.value
+        case ast.Dict():
+            for key, value in zip(node.keys, node.values, strict=True):
+                yield getattr(key, "value", None), value
+        case ast.arguments():
+            names = [argument.arg for argument in node.args]
+            yield from zip(names[::-1], node.defaults[::-1], strict=False)
 
 
 def is_text(node: ast.AST) -> bool:
@@ -116,8 +137,9 @@ def is_text(node: ast.AST) -> bool:
 
 
 def is_number(node: ast.AST) -> bool:
-    """Tell whether a node is a number as it is written."""
-    return type(getattr(node, "value", None)) in (int, float)
+    """Tell whether a node is a number as it is written, its sign included."""
+    number = node.operand if isinstance(node, ast.UnaryOp) else node
+    return type(getattr(number, "value", None)) in (int, float)
 
 
 def walk(node: ast.AST) -> Iterator[ast.AST]:

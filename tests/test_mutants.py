@@ -24,6 +24,9 @@ def clip(value: int | None, low=0):
 class Toy:
     def __repr__(self):
         return 1 + 1
+
+    def put(self):
+        return "away"
 '''
 TEST = """from helpers.toy import STEPS, clip
 import pytest
@@ -39,11 +42,19 @@ def test_none():
     with pytest.raises(ValueError):
         clip(None)
 """
+# What of it asks of another module is left out.
+EVERY = """from helpers.toy import Toy
+import pytest
+
+@pytest.mark.parametrize("name", ["toy.Toy", "other.Toy"])
+def test_toys_can_be_put_away(name):
+    assert (Toy().put(), name) == ("away", "toy.Toy")
+"""
 EQUIVALENT = """
 [[known]]
 module = "toy"
 before = "if value < low:"
-after = "if value <= low:"
+after = ["if value <= low:"]
 reason = "at the limit both give the limit"
 """
 
@@ -82,8 +93,15 @@ def test_each_change_is_made_once_and_nothing_else(old, new):
 
 
 def test_numbers_that_are_looks_stay():
-    changed = Module("x = 1 + a\n").mutants(look=True)
-    assert [mutant.after for mutant in changed] == ["x = 1 - a"]
+    source = "lambda a, b=1, lw=2: f(3, lw=-4, c={'lw': [5, a + 6], **d})\n"
+    changed = [mutant.after for mutant in Module(source).mutants(["lw"])]
+    changes = {"b=1": ["b=0", "b=2"], "3": ["2", "4"], "a +": ["a -"]}
+    expected = [
+        source.strip().replace(old, new)
+        for old, others in changes.items()
+        for new in others
+    ]
+    assert changed == sorted(expected)
 
 
 @pytest.fixture
@@ -94,6 +112,7 @@ def toy(tmp_path):
         "helpers/__init__.py": "",
         "helpers/toy.py": TOY,
         "tests/test_toy.py": TEST,
+        "tests/test_every_input.py": EVERY,
         "tests/mutants.toml": 'modules = ["toy"]\n',
     }.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -123,8 +142,8 @@ def test_survivors_are_named_until_known_and_nothing_is_tried_twice(toy):
     append(toy / "tests/mutants.toml", EQUIVALENT)
     code, shown = tried(toy)
     assert (code, shown.count("survived\n")) == (0, 0)
-    # 8 numbers and a default up and down, < twice, is, 2 deletions, a result.
-    assert shown.split("toy")[1].startswith(" " * 15 + "24    24      23")
+    # 8 numbers and a default up and down, < twice, is, 2 deletions, 2 results.
+    assert shown.split("toy")[1].startswith(" " * 15 + "25    25      24")
     again = results.read_text("utf-8").splitlines(keepends=True)
     assert again[: len(lines) - 1] == lines[:-1]
     assert len(again) == len(lines) + 1
@@ -132,6 +151,13 @@ def test_survivors_are_named_until_known_and_nothing_is_tried_twice(toy):
     code, shown = tried(toy)
     assert code == 1
     assert "called equivalent, but killed\n  - if value < low:\n" in shown
+
+
+def test_a_sample_is_called_one(toy):
+    append(toy / "tests/mutants.toml", "[sample]\ntoy = 5\n")
+    _, shown = tried(toy)
+    assert shown.split("toy")[1].startswith(" " * 16 + "5    25")
+    assert "A sample, the same each time, of: toy." in shown
 
 
 def test_tests_that_fail_without_a_change_are_named(toy):
