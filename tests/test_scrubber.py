@@ -313,7 +313,7 @@ def test_a_scrubber_says_what_it_shows(b):
         ({"true_line": THREE}, "true_line must have numbers w1, w2, b, got"),
         ({"true_line": Line([1], [2], [3])}, "true_line must have numbers"),
         ({"dataset": THREE._replace(y="high")}, "dataset must have numbers x"),
-        ({"losses": ["low", "lower"]}, "losses must be numbers, got"),
+        ({"losses": ["low", "lower"]}, "losses must be numbers, whole"),
     ],
 )
 def test_a_scrubber_says_which_argument_is_wrong(change, complaint):
