@@ -73,9 +73,9 @@ class Plan:
 
     def suites(self, name: str) -> dict[Path, str]:
         """Return the files of a module's tests, and which tests of each."""
-        # A private module's are all that ask something of arguments.
-        cases = "" if name.startswith("_") else f"{name}."
-        wanted = {f"test_{name}": "", "test_every_input": cases}
+        wanted = {f"test_{name.strip('_')}": ""}
+        if not name.startswith("_"):
+            wanted["test_every_input"] = f"{name}."
         paths = {self.root / "tests" / f"{k}.py": v for k, v in wanted.items()}
         return {path: v for path, v in paths.items() if path.exists()}
 
