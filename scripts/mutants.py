@@ -87,6 +87,13 @@ class Plan:
             hashlib.sha256(mutant.source.encode() + test).hexdigest(): mutant
             for mutant in Module(source).mutants(self.look.get(name, ()))
         }
+        changes = {(name, *mutant.change) for mutant in found.values()}
+        for module, before, after in sorted(self.known - changes):
+            if module == name:
+                sys.exit(
+                    f"tests/mutants.toml names what is no change of {name}\n"
+                    f"  - {before}\n  + {after}"
+                )
         drawn = sorted(found, key=lambda key: lot(found[key]))
         chosen = {*drawn[: self.sample.get(name)]}
         return {k: m for k, m in found.items() if k in chosen}, len(found)

@@ -160,6 +160,13 @@ def test_a_sample_is_called_one(toy):
     assert "A sample, the same each time, of: toy." in shown
 
 
+def test_a_known_change_is_still_one(toy):
+    append(toy / "tests/mutants.toml", EQUIVALENT.replace("value <", "low <"))
+    code, shown = tried(toy)
+    assert code == 1
+    assert "names what is no change of toy\n  - if low < low:" in shown
+
+
 def test_tests_that_fail_without_a_change_are_named(toy):
     append(toy / "tests/test_toy.py", "\ndef test_no():\n    assert 0\n")
     code, shown = tried(toy)
