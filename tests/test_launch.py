@@ -122,17 +122,6 @@ def test_a_process_is_on_the_cpu_and_out_of_reach_of_ctrl_c():
     assert heard == [(0, expected), (0, {"exit": 0})]
 
 
-def test_the_parent_needs_no_jax():
-    program = (
-        "import sys, runpy; sys.modules['jax'] = None; "
-        "sys.argv = ['scale', '--help']; "
-        "runpy.run_module('helpers.scale', run_name='__main__')"
-    )
-    done = subprocess.run([sys.executable, "-c", program], **QUIET, timeout=20)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "--coordinator HOST:PORT" in done.stdout
-
-
 @pytest.mark.parametrize(
     "arguments, message",
     [

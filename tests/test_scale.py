@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 from jax import random
+from jax.experimental import multihost_utils
 from manuscript import ROOT
 from scipy import special
 from sklearn.linear_model import LogisticRegression as SklearnRegression
@@ -25,6 +26,7 @@ from helpers.scale import (
     by_chunks,
     chunk_rows,
     device_mesh,
+    gather,
     make_chunk,
 )
 from helpers.solvers import logistic_sums, newton
@@ -241,6 +243,41 @@ def test_the_optimum_is_that_of_scikit_learn(optimum):
 def test_an_objective_needs_chunks(mesh):
     with pytest.raises(ValueError, match=r"^chunks must hold at least one"):
         by_chunks(mesh, KEY, range(0))
+
+
+def test_the_program_starts_without_jax():
+    program = (
+        "import sys, runpy; sys.modules['jax'] = None; "
+        "sys.argv = ['scale', '--help']; "
+        "runpy.run_module('helpers.scale', run_name='__main__')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "--coordinator HOST:PORT" in done.stdout
+
+
+# Between processes
+
+
+def test_what_is_gathered_is_not_rounded():
+    values = [1 / 3, -1e300, 2.0**53 - 1]
+    assert gather(values).tolist() == [values]
+
+
+@pytest.mark.parametrize("kind", [RuntimeError, ValueError])
+def test_a_process_that_is_gone_is_an_error_of_one_line(monkeypatch, kind):
+    def lost(bits):
+        raise kind("heartbeat\nand where\nit was")
+
+    monkeypatch.setattr(multihost_utils, "process_allgather", lost)
+    with pytest.raises(ConnectionError) as caught:
+        gather([1.0])
+    assert str(caught.value) == "another process is gone: heartbeat"
 
 
 # Devices
