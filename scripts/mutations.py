@@ -199,7 +199,7 @@ def changed_statements(module: Module, node: ast.AST) -> Iterator[Mutant]:
             if default and not isinstance(default, ast.Constant):
                 yield module.replaced(default, "None")
     if isinstance(node, ast.Return) and node.value:
-        if not is_none(node.value):
+        if not is_plain(node.value):
             yield module.replaced(node.value, "None")
     elif isinstance(node, ast.If) and not node.orelse:
         if isinstance(node.body[-1], ast.Raise | ast.Return | ast.Continue):
@@ -209,5 +209,6 @@ def changed_statements(module: Module, node: ast.AST) -> Iterator[Mutant]:
         yield module.replaced(node, "pass")
 
 
-def is_none(node: ast.AST) -> bool:
-    return isinstance(node, ast.Constant) and node.value is None
+def is_plain(node: ast.AST) -> bool:
+    """Tell whether a node is None, or a truth value, changed elsewhere."""
+    return isinstance(getattr(node, "value", ""), bool | None)

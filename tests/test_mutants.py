@@ -77,6 +77,7 @@ reason = "at the limit both give the limit"
         ("def f(a=B, *, c='d'): 1", ["def f(a=None, *, c='d'): 1"]),
         ("return a", ["return None"]),
         ("return None", []),
+        ("return False", ["return True"]),
         ("raise ValueError(1 + 1)", []),
         ("def __repr__(self): return 1 + 1", []),
     ],
