@@ -576,7 +576,10 @@ CASES = {
     "nnx_model.model_loss": Case(
         model_loss,
         {"model": model(), "dataset": DATA},
-        {"model": [None, 1, apply_fn], **wrong_dataset(NONE, ())},
+        {
+            "model": [None, 1, apply_fn, nnx.Module()],
+            **wrong_dataset(NONE, ()),
+        },
         {"dataset": "dataset|label|x and y"},
     ),
     "nnx_model.nnx_step": Case(
@@ -707,30 +710,33 @@ TRUTHS = KINDS | {"bool": np.bool_}
 network = partial(MLP((2,)).apply, MLP_PARAMS)
 # What each takes (n: numbers, l: labels, t: a table; in capitals no lists).
 TAKES = {
-    "line_logit": (partial(line_logit, TRUE_LINE), "nn"),
-    "boundary_y": (partial(boundary_y, TRUE_LINE), "n"),
-    "sample_labels": (partial(sample_labels, KEY), "n"),
-    "model": (partial(apply_fn, BLOG_PARAMS), "nn"),
-    "nnx_model": (model(), "nn"),
-    "network": (network, "NN"),
-    "binary_cross_entropy": (binary_cross_entropy, "nl"),
-    "mean_loss": (lambda *d: mean_loss(apply_fn, BLOG_PARAMS, d), "NNL"),
-    "model_loss": (lambda *d: model_loss(model(), d), "NNL"),
-    "predict": (predict, "n"),
-    "accuracy": (accuracy, "ll"),
-    "scores": (scores, "nl"),
-    "expected_scores": (expected_scores, "nn"),
-    "bayes_limits": (bayes_limits, "n"),
-    "binomial_interval": (lambda n: binomial_interval(0, abs(n)), "N"),
-    "reliability": (
+    "data.line_logit": (partial(line_logit, TRUE_LINE), "nn"),
+    "data.boundary_y": (partial(boundary_y, TRUE_LINE), "n"),
+    "data.sample_labels": (partial(sample_labels, KEY), "n"),
+    "model.LogisticRegression": (partial(apply_fn, BLOG_PARAMS), "nn"),
+    "nnx_model.NNXLogisticRegression": (model(), "nn"),
+    "networks.MLP": (network, "NN"),
+    "loss.binary_cross_entropy": (binary_cross_entropy, "nl"),
+    "loss.mean_loss": (lambda *d: mean_loss(apply_fn, BLOG_PARAMS, d), "NNL"),
+    "nnx_model.model_loss": (lambda *d: model_loss(model(), d), "NNL"),
+    "metrics.predict": (predict, "n"),
+    "metrics.accuracy": (accuracy, "ll"),
+    "limits.scores": (scores, "nl"),
+    "limits.expected_scores": (expected_scores, "nn"),
+    "limits.bayes_limits": (bayes_limits, "n"),
+    "uncertainty.binomial_interval": (
+        lambda n: binomial_interval(0, abs(n)),
+        "N",
+    ),
+    "uncertainty.reliability": (
         lambda *both: reliability(*(np.multiply(1, b) for b in both), 1),
         "ll",
     ),
-    "find_scaling": (find_scaling, "t"),
-    "standardize": (lambda x: standardize(x, SCALING), "t"),
-    "chunk_sums": (partial(chunk_sums, BLOG_PARAMS), "NNL"),
-    "by_sums": (lambda *d: by_sums(Dataset(*d))(BLOG_PARAMS), "NNL"),
-    "minibatches": (lambda *d: minibatches(KEY, d, 3)[:2], "NNL"),
+    "real_data.find_scaling": (find_scaling, "t"),
+    "real_data.standardize": (lambda x: standardize(x, SCALING), "t"),
+    "solvers.chunk_sums": (partial(chunk_sums, BLOG_PARAMS), "NNL"),
+    "solvers.by_sums": (lambda *d: by_sums(Dataset(*d))(BLOG_PARAMS), "NNL"),
+    "solvers.minibatches": (lambda *d: minibatches(KEY, d, 3)[:2], "NNL"),
 }
 # Huge, and as large as float32, int32 and Python have them alike.
 VALUES = {"n": [10_000, -10_000, 3], "l": [0, 1, 1]}
