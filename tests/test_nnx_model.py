@@ -125,3 +125,8 @@ def test_labels_of_another_coding_are_refused(model, dataset):
     signs = Dataset(dataset.x, dataset.y, 2 * dataset.label - 1)
     with pytest.raises(ValueError, match="label"):
         model_loss(model, signs)
+
+
+def test_points_that_are_not_finite_are_refused(model, dataset):
+    with pytest.raises(ValueError, match=r"^dataset must be finite, got NaN"):
+        model_loss(model, dataset._replace(x=dataset.x / 0))

@@ -191,11 +191,17 @@ def test_a_fan_has_a_boundary_for_each_line(ax):
         np.testing.assert_allclose(logit, 0, atol=1e-12)
 
 
-def test_lines_move_no_limits(ax):
+@pytest.mark.parametrize(
+    ("draw", "line"),
+    [
+        (plotting.plot_boundary, TRUE_LINE),
+        (plotting.plot_fan, Line(*np.ones((3, 1)))),
+    ],
+)
+def test_a_line_moves_no_limits(ax, draw, line):
     ax.plot([-1, 1], [-1, 1])
     limits = ax.axis()
-    plotting.plot_fan(ax, Line(*np.ones((3, 1))))
-    plotting.plot_boundary(ax, TRUE_LINE)
+    draw(ax, line)
     assert ax.axis() == limits
 
 
