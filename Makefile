@@ -3,8 +3,8 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup book pdf test versions again teeth mutants starts \
-	notebooks bench record serve lock repository check-published clean
+.PHONY: help setup book pdf test matrix again teeth mutants starts notebooks \
+	bench record serve lock repository check-published clean
 
 # The Python that makes .venv: its own as soon as there is one.
 PYTHON := $(shell [ -e .venv/complete ] && [ -x .venv/bin/python ] \
@@ -62,7 +62,7 @@ test: setup ## run every check there is, the book's own build included
 	$(call step,3/7,chapters give their committed outputs,$(run) pytest \
 		$(nbval))
 	$(call step,4/7,and do so on the versions of Colab,$(run) pytest \
-		tests/test_versions.py -k colab -rs)
+		tests/test_versions.py -m versions -k 'colab and not helpers' -rs)
 	$(call step,5/7,the book builds without a warning,$(build))
 	$(call step,6/7,the built pages,$(run) pytest tests \
 		-m 'book and not browser')
@@ -70,9 +70,8 @@ test: setup ## run every check there is, the book's own build included
 		-m browser -rs -n 2 --dist loadfile)
 	@printf '\nAll seven steps passed.\n'
 
-versions: setup ## the chapters on Colab's, the oldest, the newest versions
-	$(call step,versions,executing the chapters on other versions,$(run) \
-		pytest tests/test_versions.py -rs)
+matrix: setup ## try all Pythons and versions; ONLY=colab tries one
+	@.venv/bin/python scripts/matrix.py -k '$(ONLY)'
 
 again: setup ## see that chapters print the same again, on 1, 2, 8 devices
 	@.venv/bin/python scripts/again.py

@@ -73,6 +73,13 @@ def colab_url(name: str, root: Path = ROOT) -> str:
     )
 
 
+def locked(name: str) -> str | None:
+    """Return a package's version in the lock, if that has it."""
+    text = (ROOT / "requirements.txt").read_text("utf-8")
+    found = re.search(rf"^{name}==(\S+)", text, re.M)
+    return found and found[1]
+
+
 class Cell:
     """One cell, with its number as a reader counts: from 1."""
 
@@ -213,22 +220,37 @@ def with_changed_digit(chapter: Chapter) -> tuple[Any, str]:
     return chapter.notebook, f"Cell {last}"
 
 
-def failed_cells(folder: Path, *options: str) -> dict[tuple[str, str], str]:
+def run_pytest(
+    command: Iterable[str | Path], folder: Path, **options: Any
+) -> dict[tuple[str, str], str | None]:
+    """Run pytest; return what it says of each test that it ran, or None.
+
+    That is, None of those that passed; a test is its class and name. The
+    report goes to ``folder``; ``options`` are those of ``subprocess.run``.
+    """
+    report = folder / "tested.xml"
+    command = [*command, "--junitxml", report]
+    command += ["-p", "no:cacheprovider", "--color", "no"]
+    run = subprocess.run(command, capture_output=True, text=True, **options)
+    assert run.returncode in (0, 1), run.stdout + run.stderr
+    said = {}
+    for case in ET.parse(report).getroot().iter("testcase"):
+        if case.find("skipped") is None:
+            failed = [*case.iter("failure"), *case.iter("error")]
+            name = case.attrib["classname"], case.attrib["name"]
+            said[name] = gist(failed[0].text) if failed else None
+    return said
+
+
+def run_nbval(
+    folder: Path, *options: str
+) -> dict[tuple[str, str], str | None]:
     """Run nbval on a folder's notebooks; return what it says of each cell.
 
-    Only of those that fail; a cell is a file's name and nbval's of the cell.
+    A cell is a file's name and nbval's of the cell.
     """
     command = [sys.executable, "-m", "pytest", "--nbval", folder, *options]
-    command += ["--rootdir", folder, "--junitxml", folder / "cells.xml"]
-    command += ["-p", "no:cacheprovider", "--color", "no"]
-    run = subprocess.run(command, capture_output=True, text=True)
-    assert run.returncode in (0, 1), run.stdout + run.stderr
-    cases = ET.parse(folder / "cells.xml").getroot().iter("testcase")
-    return {
-        (case.attrib["classname"], case.attrib["name"]): gist(case[0].text)
-        for case in cases
-        if len(case)
-    }
+    return run_pytest([*command, "--rootdir", folder], folder)
 
 
 def gist(said: str | None) -> str:
@@ -236,8 +258,8 @@ def gist(said: str | None) -> str:
     plain = re.sub(r"(#x1B|\x1b)\[[\d;]*m", "", said or "")
     after = plain.partition("Traceback:")[2] or plain
     lines = [line.rstrip() for line in after.splitlines() if line.strip()]
-    differ = [line for line in lines if re.match(r"\s*[-+] ", line)]
-    return "\n".join(["", *(differ or lines[-1:])])
+    differ = [line for line in lines if re.match(r"\s*[-+] |E  ", line)]
+    return "\n".join(["", *(differ or lines[-1:] or ["no reason given"])])
 
 
 def fail_on(problems: Iterable[str]) -> None:

@@ -343,6 +343,8 @@ def reuse(key):
 
 def call_with_new_key(draw, how):
     """Call a function of one key, as the reuse checker watches."""
+    # JAX up to 0.9.0 looks only into what it compiles meanwhile.
+    jax.clear_caches()
     with jax.debug_key_reuse(True):
         # A draw uses its key up, so each call makes its own.
         if how is jax.vmap:

@@ -28,6 +28,7 @@ from manuscript import (
     Chapter,
     colab_url,
     fail_on,
+    locked,
     read,
     repository,
 )
@@ -751,13 +752,11 @@ def page_shows_what_was_drawn(page: Page, executed: Chapter) -> Problems:
 @pytest.mark.skipif(bool(PUBLISHED), reason="asks of this machine's build")
 @pytest.mark.parametrize("name", TAUGHT)
 def test_committed_pictures_are_current(name, site):
-    locked = re.search(
-        r"^matplotlib==(\S+)", (ROOT / "requirements.txt").read_text(), re.M
-    )[1]
     installed = importlib.metadata.version("matplotlib")
-    if installed != locked:
+    wanted = locked("matplotlib")
+    if installed != wanted:
         pytest.skip(
-            f"matplotlib {installed} draws otherwise than the lock's {locked}"
+            f"matplotlib {installed} draws otherwise than the lock's {wanted}"
         )
     fail_on(pictures_are_current(read(name), executed(name, site.folder)))
 

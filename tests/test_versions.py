@@ -1,8 +1,9 @@
-"""The chapters on Colab's versions, and on the oldest and newest admitted.
+"""Chapters and helpers on the lock's Pythons, and on other versions.
 
 Each set goes into an environment of its own, without the helpers. The setup
 cell installs them, as in Colab, but from a copy of this working tree; then
-every chapter is executed, and must print what is committed.
+every chapter is executed, and must print what is committed. The helpers' unit
+tests follow.
 """
 
 import json
@@ -16,29 +17,30 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
+import matrix
 import nbformat
 import pytest
 from manuscript import (
     ROOT,
     TAUGHT,
     fail_on,
-    failed_cells,
+    locked,
     read,
     repository,
+    run_nbval,
+    run_pytest,
     with_changed_digit,
 )
+from matrix import PACKAGES, SETS
 from nbclient import NotebookClient
 
-pytestmark = pytest.mark.versions
-
-# Each set's Python, and what uv installs.
-OWN = ["-r", "pyproject.toml"]
-SETS = {
-    "colab": ("3.13", ["-r", "requirements-colab.txt"]),
-    "oldest": ("3.11", ["--resolution", "lowest-direct", *OWN]),
-    "newest": ("3.13", ["--resolution", "highest", *OWN]),
-}
 HELPERS = "jax-classifier-book"
+# What runs their tests, and what tests/manuscript.py imports.
+TOOLS = ["pytest", "pytest-xdist", "hypothesis"]
+TOOLS += ["nbformat", "pyyaml", "markdown-it-py", "mdit-py-plugins"]
+# The others look at this repository, which is the same on all versions, and
+# need the whole lock.
+TESTS = [*(path.stem for path in ROOT.glob("helpers/*.py")), "every_input"]
 # What IPython, but not Colab, says after every %pip install.
 NOTE = "Note: you may need to restart the kernel to use updated packages.\n"
 
@@ -73,6 +75,7 @@ class Place(NamedTuple):
     python: Path
     book: Path
     notebooks: Path
+    environment: dict[str, str]
 
     def git(self, *arguments: str) -> None:
         someone = ["-c", "user.name=a reader", "-c", "user.email=a@b.c"]
@@ -85,6 +88,14 @@ class Place(NamedTuple):
 
     def packages(self) -> set[str]:
         return set(uv("pip", "freeze", "--python", self.python).split("\n"))
+
+    def versions(self) -> dict[str, str]:
+        found = dict(p.split("==") for p in self.packages() if "==" in p)
+        return {name: found[name] for name in PACKAGES}
+
+    def install(self, *packages: str | Path) -> None:
+        wheels = ["--only-binary", ":all:"]
+        uv("pip", "install", "--python", self.python, *wheels, *packages)
 
     def set_up(self) -> tuple[str, list[str]]:
         """Run the setup cell; return what it prints and what it changes.
@@ -111,19 +122,22 @@ class Place(NamedTuple):
 def place(request, tmp_path_factory) -> Iterator[Place]:
     version, packages = SETS[request.param]
     if not has_python(version):
-        pytest.skip(
-            f"no Python {version} here, for the {request.param} versions"
-        )
+        pytest.skip(f"no Python {version} here")
     folder = tmp_path_factory.mktemp(request.param)
     with TemporaryDirectory(dir=ROOT / ".venv") as environment:
-        python = Path(environment) / "bin" / "python"
-        place = Place(python, folder / "book", folder / "notebooks")
-
+        own = {
+            "IPYTHONDIR": str(folder / "ipython"),
+            "MPLCONFIGDIR": str(folder / "matplotlib"),
+        }
+        place = Place(
+            python=Path(environment) / "bin" / "python",
+            book=folder / "book",
+            notebooks=folder / "notebooks",
+            environment=os.environ | own,
+        )
         uv("venv", "--clear", "--python", version, environment)
-        install = ["pip", "install", "--python", python]
-        install += ["--only-binary", ":all:"]
-        uv(*install, *packages)
-        uv(*install, "ipykernel", "pip")
+        place.install(*packages)
+        place.install("ipykernel", "pip")
 
         made = (".git", ".venv*", "*build", "*_cache", "__pycache__")
         shutil.copytree(ROOT, place.book, ignore=shutil.ignore_patterns(*made))
@@ -135,18 +149,17 @@ def place(request, tmp_path_factory) -> Iterator[Place]:
 
         kernel = {
             "argv": [
-                *(str(python), "-m", "ipykernel_launcher"),
+                *(str(place.python), "-m", "ipykernel_launcher"),
                 *("-f", "{connection_file}"),
             ],
             "display_name": request.param,
             "language": "python",
-            "env": {
+            "env": own
+            | {
                 # The setup cell's address leads to the copy.
                 "GIT_CONFIG_COUNT": "1",
                 "GIT_CONFIG_KEY_0": f"url.{place.book.as_uri()}.insteadOf",
                 "GIT_CONFIG_VALUE_0": repository()["url"],
-                "IPYTHONDIR": str(folder / "ipython"),
-                "MPLCONFIGDIR": str(folder / "matplotlib"),
                 "PIP_DISABLE_PIP_VERSION_CHECK": "1",
             },
         }
@@ -155,8 +168,8 @@ def place(request, tmp_path_factory) -> Iterator[Place]:
         spec.write_text(json.dumps(kernel))
         # Or the first chapter would say that the list of fonts is made.
         subprocess.run(
-            [python, "-c", "import seaborn"],
-            env=os.environ | kernel["env"],
+            [place.python, "-c", "import seaborn"],
+            env=place.environment,
             check=True,
         )
         with pytest.MonkeyPatch.context() as patch:
@@ -164,26 +177,133 @@ def place(request, tmp_path_factory) -> Iterator[Place]:
             yield place
 
 
-def test_chapters_on_other_versions(place):
+@pytest.fixture
+def note(place, record_property):
+    """Return a function that fails on what is red, counted for the table."""
+    record_property("versions", place.versions())
+
+    def fail_on_red(found):
+        red = {name: said for name, said in found.items() if said}
+        record_property("failed of", (len(red), len(found)))
+        fail_on(f"{', '.join(name)}:{said}" for name, said in red.items())
+
+    return fail_on_red
+
+
+@pytest.mark.versions
+def test_chapters(place, note):
     said, changed = place.set_up()
     assert said in ("", NOTE)
     assert changed == [], "the setup cell changes other packages"
 
-    # Each prints what is committed; the one beside them does not.
+    # Each prints what is committed (+ is that, - is printed); the one beside
+    # them does not.
     notebook, cell = with_changed_digit(read(next(iter(TAUGHT))))
     nbformat.write(notebook, place.notebooks / "changed.ipynb")
     options = ("--nbval-kernel-name=versions", "-n=2", "--dist=loadfile")
-    failed = failed_cells(place.notebooks, *options)
-    assert failed.pop(("changed.ipynb", cell), None), "nbval saw no change"
-    fail_on(
-        f"{name}, {cell} (+ is committed, - is printed):{said}"
-        for (name, cell), said in failed.items()
-    )
+    found = run_nbval(place.notebooks, *options)
+    assert found["changed.ipynb", cell], "nbval saw no change"
+    note({name: found[name] for name in found if "changed" not in name[0]})
 
-    # Helpers that did ask for another version would be noticed.
+
+@pytest.mark.versions
+def test_helpers(place, note):
+    before = place.packages()
+    kept = place.book.with_name("kept.txt")
+    kept.write_text("\n".join(p for p in before if "==" in p))
+    place.install(*TOOLS, "--constraint", kept)
+    assert before <= place.packages(), "the tools of tests change the set"
+    names = (f"tests/test_{name}.py" for name in TESTS)
+    files = [name for name in names if (place.book / name).is_file()]
+    command = [place.python, "-m", "pytest", *files, "--noconftest"]
+    command += ["-n=2", "--dist=loadfile"]
+    # An old package may use what a newer one deprecates.
+    command += ["-W", "default::DeprecationWarning"]
+    folder = place.book.parent
+    found = run_pytest(command, folder, cwd=place.book, env=place.environment)
+    note(found)
+
+
+@pytest.mark.versions
+def test_another_version_would_be_noticed(place):
     project = place.book / "pyproject.toml"
     asked = re.sub(r'"tqdm>=[^"]*"', '"tqdm==4.66.3"', project.read_text())
     project.write_text(asked)
     place.git("commit", "--quiet", "--all", "--message", "Ask for another")
-    uv("pip", "uninstall", "--python", place.python, HELPERS)
+    if any(p.startswith(HELPERS) for p in place.packages()):
+        uv("pip", "uninstall", "--python", place.python, HELPERS)
     assert "tqdm==4.66.3" in place.set_up()[1]
+
+
+# --- The table that make matrix writes ------------------------------------
+
+
+def test_the_table_has_all_sets_and_the_versions_of_the_lock():
+    rows = matrix.read(matrix.PAGE)
+    renew = "the table in CONTRIBUTING.md is stale: run make matrix"
+    assert list(rows) == list(SETS), renew
+    wanted = {package: locked(package) for package in PACKAGES}
+    for name, (python, packages) in SETS.items():
+        row = rows[name]
+        assert row["Python"] == python, f"{name}: {renew}"
+        skipped = row["chapters"].startswith("skipped")
+        # In the workflow newest, pip chooses: there is no lock.
+        if packages == matrix.LOCK and wanted["jax"] and not skipped:
+            assert row | wanted == row, f"{name}: {renew}"
+
+
+def report(nodeid, when, outcome, longrepr=None, **properties):
+    return pytest.TestReport(
+        f"tests/test_versions.py::test_{nodeid}",
+        ("tests/test_versions.py", 1, ""),
+        {},
+        outcome,
+        longrepr,
+        when,
+        user_properties=list(properties.items()),
+    )
+
+
+VERSIONS = {"jax": "0.7.2", "flax": "0.11.2", "numpy": "2.0.0"}
+
+
+def test_the_table_says_what_passed_what_failed_and_what_was_skipped(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(f"Before.\n{matrix.BEGIN}{matrix.END}After.\n")
+    table = matrix.Table(page)
+    red = {"versions": VERSIONS, "failed of": (2, 30)}
+    green = {"versions": VERSIONS, "failed of": (0, 30)}
+    no_python = ("file", 1, "Skipped: no Python 3.12 here")
+    for told in [
+        report("chapters[oldest]", "setup", "passed"),
+        report("chapters[oldest]", "call", "failed", **red),
+        report("helpers[oldest]", "call", "failed", versions=VERSIONS),
+        report("another_version[oldest]", "call", "failed"),
+        report("chapters[lock-3.12]", "call", "passed", **green),
+        report("chapters[lock-3.12]", "setup", "skipped", no_python),
+        report("chapters[colab]", "setup", "failed"),
+    ]:
+        table.pytest_runtest_logreport(told)
+    # A later run keeps other rows.
+    passed = report("helpers[colab]", "call", "passed", **green)
+    matrix.Table(page).pytest_runtest_logreport(passed)
+    assert page.read_text().splitlines() == [
+        "Before.",
+        matrix.BEGIN.strip(),
+        "| set | Python | jax | flax | numpy | chapters | helpers |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| `lock-3.12` | 3.12 | – | – | – | skipped: no Python 3.12 here "
+        "| – |",
+        "| `oldest` | 3.11 | 0.7.2 | 0.11.2 | 2.0.0 | failed: 2 of 30 "
+        "| failed |",
+        "| `colab` | 3.13 | 0.7.2 | 0.11.2 | 2.0.0 | failed | 30 passed |",
+        matrix.END.strip(),
+        "After.",
+    ]
+
+
+def test_a_page_without_a_place_for_the_table_is_named(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("Nothing.\n")
+    with pytest.raises(SystemExit, match=r"page\.md must have the lines"):
+        matrix.read(page)
