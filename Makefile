@@ -2,9 +2,11 @@
 # Paths are relative: the folder's own may contain spaces.
 
 .DEFAULT_GOAL := help
+# Of make test; make -k test goes on after a red one.
+steps := $(addprefix step-,1 2 3 4 5 6 7)
 .NOTPARALLEL:
-.PHONY: help setup book pdf test matrix again teeth mutants starts notebooks \
-	bench record serve lock repository check-published clean
+.PHONY: help setup book pdf test $(steps) matrix again teeth mutants starts \
+	notebooks bench record serve lock compare repository check-published clean
 
 # The Python that makes .venv: its own as soon as there is one.
 PYTHON := $(shell [ -e .venv/complete ] && [ -x .venv/bin/python ] \
@@ -23,10 +25,10 @@ export JUPYTER_PREFER_ENV_PATH := 1
 export IPYTHONDIR := $(CURDIR)/.venv/ipython
 export MPLCONFIGDIR := $(CURDIR)/.venv/matplotlib
 
-# $(call step,number,what,command) says what runs, and where it stopped.
+# $(call step,number,what,command) says what runs, and what failed.
 define step
 @printf '\n[%s] %s\n' '$(1)' '$(2)'; $(3) || { \
-	echo 'make $@ stopped at [$(1)] $(2): the lines above say why'; exit 1; }
+	echo 'Failed: [$(1)] $(2): the lines above say why'; exit 1; }
 endef
 
 # From scratch: Sphinx takes the half-written pages and old pictures of an
@@ -54,21 +56,35 @@ pdf: setup ## print the built book as _build/html/drawing-the-line.pdf
 	@[ -e _build/complete ] || $(MAKE) book
 	@.venv/bin/python scripts/pdf.py
 
-test: setup ## run every check there is, the book's own build included
+test: $(steps) ## run every check there is, the book's own build included
+	@printf '\nAll seven steps passed.\n'
+
+step-1: setup
 	$(call step,1/7,lint and format,$(run) ruff check \
 		&& $(run) ruff format --check)
+
+step-2: setup
 	$(call step,2/7,unit tests,$(run) pytest tests -n 2 --dist loadfile \
 		-m 'not book and not browser and not versions')
+
+step-3: setup
 	$(call step,3/7,chapters give their committed outputs,$(run) pytest \
 		$(nbval))
+
+step-4: setup
 	$(call step,4/7,and do so on the versions of Colab,$(run) pytest \
 		tests/test_versions.py -m versions -k 'colab and not helpers' -rs)
+
+step-5: setup
 	$(call step,5/7,the book builds without a warning,$(build))
+
+step-6: setup
 	$(call step,6/7,the built pages,$(run) pytest tests \
 		-m 'book and not browser')
+
+step-7: setup
 	$(call step,7/7,the pages in a browser,$(run) pytest tests \
 		-m browser -rs -n 2 --dist loadfile)
-	@printf '\nAll seven steps passed.\n'
 
 matrix: setup ## try all Pythons and versions; ONLY=colab tries one
 	@.venv/bin/python scripts/matrix.py -k '$(ONLY)'
@@ -100,12 +116,13 @@ serve: ## show the built book on this machine; PORT=8000
 	@'$(PYTHON)' -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html \
 		2>/dev/null || echo 'Port $(PORT) is taken: make serve PORT=8001'
 
-lock: setup ## renew requirements.txt: the newest release of everything
-	@echo 'Resolving the newest releases that fit pyproject.toml'
-	@$(run) uv pip compile pyproject.toml --quiet --upgrade --universal \
-		--python-version 3.11 --fork-strategy fewest \
-		--extra book --extra test --no-header --output-file requirements.txt
-	@echo 'Wrote requirements.txt. Now run: make test'
+lock: setup ## renew requirements.txt, then make test compare, red or not
+	@.venv/bin/python scripts/lock.py renew
+	@$(MAKE) --no-print-directory setup
+	@$(MAKE) --no-print-directory --keep-going test compare
+
+compare: setup ## show how outputs differ from those of the chapters
+	@.venv/bin/python scripts/lock.py compare
 
 repository: ## write your address everywhere: make repository URL=…
 	@'$(PYTHON)' scripts/stamp.py "$$URL"

@@ -164,18 +164,24 @@ def but_times(text):
     return nbformat.writes(chapter), text[-1:]
 
 
+def executed(source, folder):
+    """Return a chapter's source, executed in ``folder`` and normalized."""
+    chapter = nbformat.reads(source, as_version=4)
+    for cell in chapter.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    execute(chapter, folder)
+    normalize(chapter)
+    nbformat.validate(chapter)
+    return chapter
+
+
 def renew(path):
     """Execute one chapter's file; return whether it has changed."""
     old = path.read_text(encoding="utf-8")
     source = ruff(old, path.name, "check", "--fix")
     source = ruff(source, path.name, "format")
-    chapter = nbformat.reads(source, as_version=4)
-    for cell in chapter.cells:
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
-    execute(chapter, path.parent)
-    normalize(chapter)
-    nbformat.validate(chapter)
+    chapter = executed(source, path.parent)
     new = nbformat.writes(chapter).rstrip("\n") + "\n"
     # Times differ in each run: alone they are no change.
     if but_times(new) == but_times(old):

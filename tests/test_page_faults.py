@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import test_pages
 from faults import Fault, red, rule_of, unlisted, unplanted
+from lock import changed_pixels, decoded
 from manuscript import (
     BASE,
     TAUGHT,
@@ -30,11 +31,9 @@ from test_pages import (
     RULES,
     Page,
     Site,
-    changed_pixels,
     chapters_show_their_drawings,
     chapters_show_their_pictures,
     colab_buttons,
-    decoded,
     documents_have_pages,
     executed,
     headings_have_links,

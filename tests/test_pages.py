@@ -4,10 +4,8 @@ Each rule is a function of a built site that yields what is wrong with it; it
 can be pointed at any copy. test_page_faults.py does.
 """
 
-import base64
 import gzip
 import importlib.metadata
-import io
 import json
 import re
 from collections.abc import Iterator
@@ -16,9 +14,9 @@ from functools import cache, cached_property
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
-import numpy as np
 import pytest
 from bs4 import BeautifulSoup, Tag
+from lock import changed_pixels, decoded
 from manuscript import (
     BASE,
     DOCUMENTS,
@@ -32,7 +30,7 @@ from manuscript import (
     read,
     repository,
 )
-from PIL import Image, ImageChops
+from PIL import Image
 from teeth import order
 
 pytestmark = pytest.mark.book
@@ -692,22 +690,6 @@ def outputs_are_in_order(committed: Chapter, executed: Chapter) -> Problems:
 @pytest.mark.parametrize("name", TAUGHT)
 def test_committed_outputs_are_in_order(name, site):
     fail_on(outputs_are_in_order(read(name), executed(name, site.folder)))
-
-
-def decoded(data: str) -> Image.Image:
-    return Image.open(io.BytesIO(base64.b64decode(data)))
-
-
-def changed_pixels(
-    one: Image.Image, other: Image.Image, unseen: int = 32
-) -> int:
-    """Count the pixels that differ by more than rounding can explain."""
-    if one.size != other.size:
-        return one.width * one.height
-    difference = np.asarray(
-        ImageChops.difference(one.convert("RGBA"), other.convert("RGBA"))
-    )
-    return int((difference.max(axis=-1) > unseen).sum())
 
 
 # So many may differ where a renderer rounds otherwise.
