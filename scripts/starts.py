@@ -91,6 +91,8 @@ class Place:
         given = {"PATH": path + os.environ["PATH"], "HOME": self.home}
         given |= {"TMPDIR": self.temporary, **variables}
         said, errors = self.root / "said", self.root / "errors"
+        # Where this runs in the background, a shell has it ignored.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         with said.open("w") as out, errors.open("w") as err:
             return subprocess.Popen(
                 command,
@@ -100,10 +102,6 @@ class Place:
                 stdout=out,
                 stderr=err,
                 start_new_session=True,
-                # Where this runs in the background, a shell has it ignored.
-                preexec_fn=partial(
-                    signal.signal, signal.SIGINT, signal.SIG_DFL
-                ),
             )
 
     def run(self, *command: str | Path, **options: str | Path) -> Result:
@@ -188,6 +186,7 @@ class Place:
         _, late = psutil.wait_procs(names, PATIENCE)
         for process in late:
             process.kill()
+        psutil.wait_procs(late, PATIENCE)
         if late:
             raise Amiss(f"still there: {', '.join(map(names.get, late))}")
         for name, count in Counter(names.values()).items():

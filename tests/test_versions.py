@@ -13,8 +13,8 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import matrix
@@ -124,57 +124,61 @@ def place(request, tmp_path_factory) -> Iterator[Place]:
     if not has_python(version):
         pytest.skip(f"no Python {version} here")
     folder = tmp_path_factory.mktemp(request.param)
-    with TemporaryDirectory(dir=ROOT / ".venv") as environment:
-        own = {
-            "IPYTHONDIR": str(folder / "ipython"),
-            "MPLCONFIGDIR": str(folder / "matplotlib"),
-        }
-        place = Place(
-            python=Path(environment) / "bin" / "python",
-            book=folder / "book",
-            notebooks=folder / "notebooks",
-            environment=os.environ | own,
-        )
-        uv("venv", "--clear", "--python", version, environment)
-        place.install(*packages)
-        place.install("ipykernel", "pip")
+    # Of one name, so that the next run removes what a killed one leaves.
+    environment = ROOT / ".venv" / "versions"
+    request.addfinalizer(
+        partial(shutil.rmtree, environment, ignore_errors=True)
+    )
+    own = {
+        "IPYTHONDIR": str(folder / "ipython"),
+        "MPLCONFIGDIR": str(folder / "matplotlib"),
+    }
+    place = Place(
+        python=environment / "bin" / "python",
+        book=folder / "book",
+        notebooks=folder / "notebooks",
+        environment=os.environ | own,
+    )
+    uv("venv", "--clear", "--python", version, environment)
+    place.install(*packages)
+    place.install("ipykernel", "pip")
 
-        made = (".git", ".venv*", "*build", "*_cache", "__pycache__")
-        shutil.copytree(ROOT, place.book, ignore=shutil.ignore_patterns(*made))
-        shutil.copytree(ROOT / "notebooks", place.notebooks)
-        branch = repository()["branch"]
-        place.git("init", "--quiet", "--initial-branch", branch)
-        place.git("add", "--all")
-        place.git("commit", "--quiet", "--message", "The working tree")
+    made = (".git", ".venv*", "*build", "*_cache", "__pycache__")
+    shutil.copytree(ROOT, place.book, ignore=shutil.ignore_patterns(*made))
+    shutil.copytree(ROOT / "notebooks", place.notebooks)
+    branch = repository()["branch"]
+    place.git("init", "--quiet", "--initial-branch", branch)
+    place.git("add", "--all")
+    place.git("commit", "--quiet", "--message", "The working tree")
 
-        kernel = {
-            "argv": [
-                *(str(place.python), "-m", "ipykernel_launcher"),
-                *("-f", "{connection_file}"),
-            ],
-            "display_name": request.param,
-            "language": "python",
-            "env": own
-            | {
-                # The setup cell's address leads to the copy.
-                "GIT_CONFIG_COUNT": "1",
-                "GIT_CONFIG_KEY_0": f"url.{place.book.as_uri()}.insteadOf",
-                "GIT_CONFIG_VALUE_0": repository()["url"],
-                "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-            },
-        }
-        spec = folder / "kernels" / "versions" / "kernel.json"
-        spec.parent.mkdir(parents=True)
-        spec.write_text(json.dumps(kernel))
-        # Or the first chapter would say that the list of fonts is made.
-        subprocess.run(
-            [place.python, "-c", "import seaborn"],
-            env=place.environment,
-            check=True,
-        )
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("JUPYTER_PATH", str(folder))
-            yield place
+    kernel = {
+        "argv": [
+            *(str(place.python), "-m", "ipykernel_launcher"),
+            *("-f", "{connection_file}"),
+        ],
+        "display_name": request.param,
+        "language": "python",
+        "env": own
+        | {
+            # The setup cell's address leads to the copy.
+            "GIT_CONFIG_COUNT": "1",
+            "GIT_CONFIG_KEY_0": f"url.{place.book.as_uri()}.insteadOf",
+            "GIT_CONFIG_VALUE_0": repository()["url"],
+            "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        },
+    }
+    spec = folder / "kernels" / "versions" / "kernel.json"
+    spec.parent.mkdir(parents=True)
+    spec.write_text(json.dumps(kernel))
+    # Or the first chapter would say that the list of fonts is made.
+    subprocess.run(
+        [place.python, "-c", "import seaborn"],
+        env=place.environment,
+        check=True,
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JUPYTER_PATH", str(folder))
+        yield place
 
 
 @pytest.fixture
