@@ -119,7 +119,6 @@ def from_linen(model: nnx.Module, params: Any) -> None:
     Raises:
         ValueError: the names or shapes differ; the model stays as it was.
     """
-    check_type(nnx.Module, model=model)
     if not are_numbers(*jax.tree.leaves(params)):
         raise TypeError(f"params must hold numbers, got {brief(params)}")
     if (given := jax.tree.map(jnp.shape, params)) != (
