@@ -124,6 +124,16 @@ def test_a_known_line_is_checked_beside_what_is_traced():
                 of_x(1.0)
 
 
+def test_boundary_y_refuses_shapes_that_do_not_broadcast():
+    lines = Line(np.ones(2), np.ones(2), np.ones(2))
+    with pytest.raises(ValueError) as caught:
+        boundary_y(lines, np.zeros(3))
+    assert str(caught.value) == (
+        "x, w1, w2 and b must have shapes that broadcast, got (3,), (2,), (2,)"
+        " and (2,)"
+    )
+
+
 def test_boundary_y_lets_traced_slopes_pass():
     traced = jax.jit(boundary_y)(Line(1.0, 0.0, 0.1), 1.0)
     assert traced == -jnp.inf
