@@ -201,19 +201,26 @@ def join(coordinator: str, processes: int, process: int, bind: Any) -> None:
 
     Raises:
         ValueError: the coordinator cannot be reached.
+        ConnectionError: another process is gone, or does not come.
     """
     if process > 0:
         find(coordinator)
-    jax.distributed.initialize(
-        coordinator_address=coordinator,
-        num_processes=processes,
-        process_id=process,
-        cluster_detection_method="deactivate",
-        coordinator_bind_address=bind,
-        initialization_timeout=WAIT,
-        # By default a process waits minutes for others that are gone.
-        heartbeat_timeout_seconds=10,
-    )
+    try:
+        jax.distributed.initialize(
+            coordinator_address=coordinator,
+            num_processes=processes,
+            process_id=process,
+            cluster_detection_method="deactivate",
+            coordinator_bind_address=bind,
+            initialization_timeout=WAIT,
+            # By default a process waits minutes for others that are gone.
+            heartbeat_timeout_seconds=10,
+        )
+        jax.devices()  # the processes tell each other which they have
+    except RuntimeError as error:
+        raise ConnectionError(
+            f"another process is gone or silent: {error}"
+        ) from error
 
 
 def agree(**settings: float) -> None:

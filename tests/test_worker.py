@@ -315,6 +315,22 @@ def test_all_but_the_first_look_for_it(monkeypatch):
         assert looked == ["host:1"] * process
 
 
+@pytest.mark.parametrize(
+    "where", [(jax.distributed, "initialize"), (jax, "devices")]
+)
+def test_a_process_that_is_gone_at_the_start_is_missed(monkeypatch, where):
+    def fail(**_):
+        raise RuntimeError("UNAVAILABLE: Connection reset by peer")
+
+    monkeypatch.setattr(worker, "find", lambda _: None)
+    monkeypatch.setattr(jax.distributed, "initialize", lambda **_: None)
+    monkeypatch.setattr(*where, fail)
+    with pytest.raises(
+        ConnectionError, match=r"^another process is gone or silent: UNAVAIL"
+    ):
+        worker.join("host:1", 2, 1, None)
+
+
 def test_a_setting_that_differs_is_named(monkeypatch):
     others = [[1, 5], [1, 5]]
     monkeypatch.setattr(
