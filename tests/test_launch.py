@@ -290,8 +290,10 @@ def test_a_failure_stands_alone_on_the_screen(ended):
 
 TELL = "import json, os; print(json.dumps({'pid': os.getpid()}), flush=True); "
 ENDED = f"""
-import os, sys
+import os, signal, sys
 from helpers import launch
+# Where tests run in the background, a shell has it ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 def hear(screen, number, message):
     print(message["pid"], flush=True)
     os.kill(os.getpid(), int(sys.argv[1]))
