@@ -27,10 +27,20 @@ def find(*names: str) -> str:
     pytest.skip(reason)
 
 
+# As pip does, npm trusts whom the machine trusts; Debian keeps these here.
+TRUSTED = "/etc/ssl/certs/ca-certificates.crt"
+TRUST = {"NODE_EXTRA_CA_CERTS": TRUSTED} if os.path.exists(TRUSTED) else {}
+
+
 def run(*command: str) -> None:
     """Run a program; fail with what it prints, unless that is nothing."""
     done = subprocess.run(
-        command, capture_output=True, text=True, timeout=300, check=False
+        command,
+        env=TRUST | os.environ,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
     if done.returncode:
         pytest.fail(done.stdout + done.stderr, pytrace=False)
