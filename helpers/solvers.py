@@ -258,10 +258,11 @@ def newton(
         shape (passes,).
 
     Raises:
-        ValueError: params are no floats; tolerance or max_passes is out of
-            range, or tolerance is not reached; the Hessian is singular; a
-            number is not finite; or the loss has no lowest point, as with
-            separable labels, or none that near, with a large tolerance.
+        TypeError: params are no floats.
+        ValueError: tolerance or max_passes is out of range, or tolerance is
+            not reached; the Hessian is singular; a number is not finite; or
+            the loss has no lowest point, as with separable labels, or none
+            that near, with a large tolerance.
 
     Source: J. Nocedal and S. J. Wright, "Numerical Optimization" (2006),
     sections 3.1 and 3.4.

@@ -229,6 +229,24 @@ def test_a_bowl_however_long_is_accepted(curvature):
     np.testing.assert_allclose(ours, oracle, rtol=1e-5)
 
 
+def undemanding(params, _):
+    """A loss that asks nothing of the data."""
+    return jnp.sum(params**2)
+
+
+@pytest.mark.parametrize("dataset", [(), (1.0,), (np.zeros(0),)])
+def test_a_covariance_needs_an_example(dataset):
+    with pytest.raises(ValueError, match=r"^dataset must hold arrays of at l"):
+        covariance(undemanding, np.ones(2), dataset)
+
+
+@pytest.mark.parametrize("first", [1.0, np.zeros(0)])
+def test_the_label_tells_how_many_examples_there_are(first):
+    for n in (1, 2):
+        found = covariance(undemanding, np.ones(2), (first, np.ones(n)))
+        np.testing.assert_allclose(found, np.eye(2) / (2 * n))
+
+
 def test_a_traced_hessian_is_not_checked():
     assert not jnp.isfinite(of_bowl(jitted, (0.0, 0.0))).any()
 
@@ -401,6 +419,12 @@ def test_more_hits_than_tries_are_refused(count, n):
     assert str(caught.value) == (
         "count must be at most n, got more hits than tries"
     )
+
+
+def test_counts_and_tries_must_broadcast():
+    for function in (binomial_interval, interval):
+        with pytest.raises(ValueError, match=r"^count and n must have shapes"):
+            function(np.ones(2), np.ones(3))
 
 
 def test_traced_counts_and_levels_are_not_checked():
