@@ -22,8 +22,10 @@ from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
-# How a process exits whose only trouble is that another one is gone.
+# How a process exits whose only trouble is that another one is gone, and
+# what is said of it.
 LOST = 3
+GONE = "another process is gone"
 # Seconds to wait for the one that went first.
 GRACE = 3.0
 WORKER = "from helpers.worker import work; work()"
@@ -96,7 +98,7 @@ def last_error(stderr: Any) -> str:
     last = ([line for line in lines if sign.match(line)] or lines)[-1]
     if "distributed service detected" in last:
         status = last.rpartition("absl::Status: ")[2]
-        return f"another process is gone or silent: {status}"
+        return f"{GONE} or silent: {status}"
     return last[:400]
 
 
@@ -132,12 +134,14 @@ def watch(
             said[worker.number] = message["error"]
         elif message:
             hear(worker.number, message)
-        # One that fell over another one is heard of before it, at times.
-        if code in (LOST, -signal.SIGABRT):
-            suspects.append(why(worker, code, said.get(worker.number)))
+        if code != 0:
+            failure = why(worker, code, said.get(worker.number))
+            # One that fell over another is heard of before it, at times.
+            # The runtime may end it, by SIGABRT or, older ones, by exit 1.
+            if code not in (LOST, -signal.SIGABRT) and GONE not in failure:
+                return failure
+            suspects.append(failure)
             deadline = deadline or time.monotonic() + GRACE
-        elif code != 0:
-            return why(worker, code, said.get(worker.number))
         if deadline and time.monotonic() > deadline:
             break
     return suspects[0] if suspects else None
