@@ -43,6 +43,7 @@ class Line(NamedTuple):
         """Return the same boundary with every logit times ``factor``.
 
         Raises:
+            TypeError: an argument is of a wrong kind.
             ValueError: ``factor`` is not a finite number above zero (checked
                 unless it is traced).
         """
@@ -68,6 +69,7 @@ def line_logit(line: Line, x: ArrayLike, y: ArrayLike) -> jax.Array:
         The log-odds of label 1, float32, of the broadcast shape.
 
     Raises:
+        TypeError: an argument is of a wrong kind.
         ValueError: a number is not finite (checked unless it is traced), or
             the shapes do not broadcast.
     """
@@ -90,6 +92,7 @@ def boundary_y(line: Line, x: ArrayLike) -> jax.Array:
         −(w1·x + b) / w2, float32, of the shape of ``x``.
 
     Raises:
+        TypeError: an argument is of a wrong kind.
         ValueError: w2 is 0, a vertical line, or a number is not finite
             (checked unless they are traced), or the shapes do not broadcast.
     """
@@ -121,6 +124,7 @@ def sample_points(key: jax.Array, n: int) -> tuple[jax.Array, jax.Array]:
         x and y, float32 of shape (n,).
 
     Raises:
+        TypeError: an argument is of a wrong kind.
         ValueError: n is no whole number above 0.
     """
     check_whole(1, n=n)
@@ -142,6 +146,7 @@ def sample_labels(key: jax.Array, logit: ArrayLike) -> jax.Array:
         Labels 0 and 1, int32, of the shape of ``logit``.
 
     Raises:
+        TypeError: an argument is of a wrong kind.
         ValueError: a logit is NaN (checked unless it is traced).
     """
     check_numbers(logit=logit)
@@ -173,6 +178,7 @@ def make_dataset(
         A Dataset of n points.
 
     Raises:
+        TypeError: an argument is of a wrong kind.
         ValueError: n is no whole number above 0, or the line is not finite
             (checked unless it is traced).
 
@@ -190,6 +196,7 @@ def to_frame(dataset: Dataset) -> pd.DataFrame:
     """Return the data set as a table with the columns x, y and label.
 
     Raises:
+        TypeError: an argument is of a wrong kind.
         ValueError: the columns differ in length.
     """
     check_table(Dataset, dataset=dataset)

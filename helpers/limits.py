@@ -51,6 +51,7 @@ def scores(logit: ArrayLike, label: ArrayLike) -> Scores:
         The Scores of this sample.
 
     Raises:
+        TypeError: an argument is of a wrong kind.
         ValueError: the shapes differ, there are no labels, a logit is not
             finite, or a label is neither 0 nor 1 (values are checked unless
             they are traced).
@@ -87,6 +88,7 @@ def expected_scores(
         The expected Scores.
 
     Raises:
+        TypeError: an argument is of a wrong kind.
         ValueError: the shapes differ, there are no points, a logit is not
             finite, or a mass is below 0 or not finite, or all are 0 (values
             are checked unless they are traced).
@@ -132,6 +134,7 @@ def logit_grid(line: Line, n: int = 4001) -> tuple[jax.Array, jax.Array]:
         the mean, and their masses, which sum to 1: float32 of shape (n,).
 
     Raises:
+        TypeError: an argument is of a wrong kind.
         ValueError: n is no whole number above 1, a number of the line is not
             finite, or w1 and w2 are both 0 (checked unless they are traced).
     """

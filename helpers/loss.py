@@ -42,6 +42,7 @@ def binary_cross_entropy(logit: ArrayLike, label: ArrayLike) -> jax.Array:
         where a traced label is neither 0 nor 1.
 
     Raises:
+        TypeError: an argument is of a wrong kind.
         ValueError: the shapes differ (they would broadcast without a word),
             a logit is not finite, or a label is neither 0 nor 1 (values are
             checked unless they are traced).
@@ -76,6 +77,7 @@ def mean_loss(
         The mean loss in nats, a float32 scalar.
 
     Raises:
+        TypeError: an argument is of a wrong kind.
         ValueError: the lengths differ or are 0, the logits have another
             shape than the labels, a point is not finite, or a label is
             neither 0 nor 1 (values are checked unless they are traced).
@@ -102,6 +104,7 @@ def per_example_value_and_grad(
         ``params`` whose leaves have one more leading axis, of length n.
 
     Raises:
+        TypeError: an argument is of a wrong kind.
         ValueError: as ``mean_loss``, except that no examples give no losses.
 
     Source: the blog's ``value_and_grad_vectorized``.

@@ -26,6 +26,7 @@ def predict(logit: ArrayLike) -> jax.Array:
         Labels 0 and 1, int32, of the shape of ``logit``.
 
     Raises:
+        TypeError: an argument is of a wrong kind.
         ValueError: a logit is NaN (checked unless it is traced).
 
     Source: the blog has ``logit > 0.5``, which is a probability of 0.62.
@@ -46,6 +47,7 @@ def accuracy(label: ArrayLike, prediction: ArrayLike) -> jax.Array:
         A float32 scalar.
 
     Raises:
+        TypeError: an argument is of a wrong kind.
         ValueError: the shapes differ, there are no labels, or a value is
             neither 0 nor 1, such as a logit or a probability (checked unless
             it is traced).

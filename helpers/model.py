@@ -37,6 +37,7 @@ class LogisticRegression(nn.Module):
             The log-odds of label 1, float32, of the broadcast shape.
 
         Raises:
+            TypeError: an argument is of a wrong kind.
             ValueError: the shapes do not broadcast, or a number is not
                 finite (checked unless it is traced).
         """

@@ -37,6 +37,7 @@ class MLP(nn.Module):
             The log-odds of label 1, float32, of that shape.
 
         Raises:
+            TypeError: an argument is of a wrong kind.
             ValueError: there is no input, the shapes differ, a width is no
                 whole number above 0, or an input is not finite (checked
                 unless it is traced).

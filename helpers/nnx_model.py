@@ -52,6 +52,7 @@ class NNXLogisticRegression(nnx.Module):
             The log-odds of label 1, float32, of the broadcast shape.
 
         Raises:
+            TypeError: an argument is of a wrong kind.
             ValueError: the shapes do not broadcast, or a number is not
                 finite (checked unless it is traced).
         """
@@ -73,6 +74,7 @@ def model_loss(model: nnx.Module, dataset: Dataset) -> jax.Array:
         The mean loss in nats, a float32 scalar.
 
     Raises:
+        TypeError: an argument is of a wrong kind.
         ValueError: there are no examples, or as ``binary_cross_entropy``.
     """
     check_type(nnx.Module, model=model)
@@ -100,6 +102,7 @@ def nnx_step(
         The loss before the step, a float32 scalar.
 
     Raises:
+        TypeError: an argument is of a wrong kind.
         ValueError: as ``model_loss``, of shapes alone: values are traced.
     """
     check_type(nnx.Module, model=model)
@@ -117,6 +120,7 @@ def from_linen(model: nnx.Module, params: Any) -> None:
         params: {"params": {…}}, of the same names and shapes.
 
     Raises:
+        TypeError: an argument is of a wrong kind.
         ValueError: the names or shapes differ; the model stays as it was.
     """
     if not are_numbers(*jax.tree.leaves(params)):
@@ -139,6 +143,9 @@ def to_linen(model: nnx.Module) -> dict:
     Returns:
         A dictionary of one entry, "params", which holds another with an
         array for each ``nnx.Param``.
+
+    Raises:
+        TypeError: model is no NNX module.
     """
     check_type(nnx.Module, model=model)
     return {"params": nnx.to_pure_dict(nnx.state(model, nnx.Param))}

@@ -61,6 +61,7 @@ def find_scaling(features: ArrayLike) -> Scaling:
         A Scaling.
 
     Raises:
+        TypeError: an argument is of a wrong kind.
         ValueError: features is no table with at least one row, or a value is
             not finite or a column constant (checked unless traced).
     """
@@ -91,6 +92,7 @@ def standardize(features: ArrayLike, scaling: Scaling) -> jax.Array:
         (features − mean) / sd, float32, of the shape of ``features``.
 
     Raises:
+        TypeError: an argument is of a wrong kind.
         ValueError: the last axes differ in length, a value is not finite, or
             a standard deviation is not above 0 (values are checked unless
             they are traced).

@@ -61,6 +61,7 @@ def make_chunk(
         or device chunks are drawn.
 
     Raises:
+        TypeError: an argument is of a wrong kind.
         ValueError: index is no whole number or out of range (checked unless
             it is traced), or as ``make_dataset``.
     """
@@ -90,6 +91,10 @@ def chunk_rows(params: Any, key: jax.Array, indices: ArrayLike) -> jax.Array:
     Returns:
         Float32 of shape (k, 13). A row for each chunk holds what
         ``chunk_sums`` returns, end to end.
+
+    Raises:
+        TypeError: an argument is of a wrong kind, or indices of another
+            shape.
     """
     check_weights(params)
     check_key(key)
@@ -142,6 +147,9 @@ def rows_on(mesh: Mesh) -> Callable[[Any, jax.Array, ArrayLike], jax.Array]:
 
     Args:
         mesh: of ``device_mesh``. Its size must divide the number of chunks.
+
+    Raises:
+        TypeError: mesh is no Mesh.
     """
     check_type(Mesh, mesh=mesh)
     whole, dealt = PartitionSpec(), PartitionSpec("devices")
@@ -156,7 +164,14 @@ def rows_on(mesh: Mesh) -> Callable[[Any, jax.Array, ArrayLike], jax.Array]:
 
 
 def unpack(sums: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
-    """Take apart loss, gradient and Hessian, of shapes (), (3,), (3, 3)."""
+    """Take apart loss, gradient and Hessian, of shapes (), (3,), (3, 3).
+
+    Args:
+        sums: all three, end to end, of shape (13,).
+
+    Raises:
+        ValueError: sums has another shape.
+    """
     if np.shape(sums) != (13,):
         raise ValueError(f"sums must be 13 numbers, got {brief(sums)}")
     return float(sums[0]), sums[1:4], sums[4:].reshape(3, 3)
@@ -184,6 +199,7 @@ def add_up(
         (13,).
 
     Raises:
+        TypeError: an argument is of a wrong kind.
         ValueError: a chunk is out of range.
     """
     check_type(Mesh, mesh=mesh)
@@ -214,6 +230,7 @@ def gather(values: ArrayLike) -> np.ndarray:
         Float64 of shape (processes, k), unrounded.
 
     Raises:
+        TypeError: an argument is of a wrong kind.
         ConnectionError: another process is gone.
     """
     if np.asarray(values).dtype.kind not in "biuf" or np.ndim(values) != 1:
@@ -248,6 +265,7 @@ def by_chunks(
         same time.
 
     Raises:
+        TypeError: an argument is of a wrong kind.
         ValueError: there are no chunks, or one is out of range.
         ConnectionError: another process is gone.
     """

@@ -60,6 +60,7 @@ def training_scrubber(
         strong, the others faint.
 
     Raises:
+        TypeError: an argument is of a wrong kind.
         ValueError: the shapes or the labels are wrong, a number is not
             finite, w1 and w2 are both 0, a loss is below 0, or ``still`` is
             no epoch of the run.

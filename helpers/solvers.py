@@ -55,6 +55,7 @@ def chunk_sums(
         columns in the order b, w1, w2.
 
     Raises:
+        TypeError: an argument is of a wrong kind.
         ValueError: the shapes differ or are not (n,), a coordinate is not
             finite, or a label is neither 0 nor 1 (values are checked unless
             they are traced).
@@ -99,6 +100,7 @@ def logistic_sums(
         What ``chunk_sums`` returns, for all n points.
 
     Raises:
+        TypeError: an argument is of a wrong kind.
         ValueError: the arrays are not of one shape (n,).
     """
     check_weights(params)
@@ -120,7 +122,10 @@ def logistic_means(
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Divide the sums of ``logistic_sums`` by n; ``by_sums`` calls it.
 
-    Arguments and errors are those of ``logistic_sums``.
+    Arguments are those of ``logistic_sums``.
+
+    Raises:
+        ValueError: there are no points, or as ``logistic_sums``.
     """
     sums = logistic_sums(params, dataset)
     check_some(dataset=dataset.label)
@@ -140,6 +145,7 @@ def by_sums(
         An objective of its params, which passes over the points once.
 
     Raises:
+        TypeError: an argument is of a wrong kind.
         ValueError: the arrays are not of one shape (n,), there are no
             points, a coordinate is not finite, or a label is neither 0 nor 1.
     """
@@ -154,7 +160,11 @@ def by_sums(
 def derivatives(
     loss_fn: Callable[[Any, Any], jax.Array], params: Any, dataset: Any
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Return loss, gradient and Hessian; ``by_autodiff`` calls it."""
+    """Return loss, gradient and Hessian; ``by_autodiff`` calls it.
+
+    Raises:
+        TypeError: params are no floats.
+    """
     check_floats(params)
     flat, unravel = ravel_pytree(params)
 
@@ -177,6 +187,9 @@ def by_autodiff(
 
     Returns:
         An objective of params, any pytree of floats.
+
+    Raises:
+        TypeError: ``loss_fn`` cannot be called.
     """
     check_functions(loss_fn=loss_fn)
     return lambda params: derivatives(loss_fn, params, dataset)
@@ -193,6 +206,7 @@ def full_step(gradient: np.ndarray, hessian: np.ndarray) -> np.ndarray:
         Minus the inverse of the Hessian, times the gradient; of shape (d,).
 
     Raises:
+        TypeError: an argument is of a wrong kind.
         ValueError: the shapes differ, a number is not finite, or the Hessian
             is singular in float32 or not positive.
     """
@@ -322,6 +336,7 @@ def minibatches(key: jax.Array, dataset: Any, size: int) -> Any:
         Each example is in it at most once: the rest of n / size is left out.
 
     Raises:
+        TypeError: an argument is of a wrong kind.
         ValueError: the arrays differ in length, or size is no whole number
             from 1 to n.
     """

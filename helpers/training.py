@@ -42,6 +42,7 @@ def train_step(
         The new params, the new state, and the loss *before* the step.
 
     Raises:
+        TypeError: an argument is of a wrong kind.
         ValueError: opt_state belongs to another optimizer or other params, or
             what ``loss_fn`` raises.
 
@@ -138,6 +139,7 @@ def fit(
         The trained params and the History of the run.
 
     Raises:
+        TypeError: an argument is of a wrong kind.
         ValueError: epochs is no whole number above 0, or what ``loss_fn``
             raises; if it raises nothing, a loss that is not finite stands in
             the History.

@@ -50,6 +50,7 @@ def covariance(
         dicts: b, w1, w2.
 
     Raises:
+        TypeError: an argument is of a wrong kind.
         ValueError: there are no examples, or the data does not determine
             the params: the Hessian has no inverse in float32, or is not
             positive (checked unless it is traced).
@@ -95,6 +96,7 @@ def standard_errors(
         diagonal.
 
     Raises:
+        TypeError: an argument is of a wrong kind.
         ValueError: as ``covariance``.
 
     Source: as ``covariance``.
@@ -121,6 +123,7 @@ def binomial_interval(
         Its lower and upper end, in [0, 1], float32 of the broadcast shape.
 
     Raises:
+        TypeError: an argument is of a wrong kind.
         ValueError: a count, an n or the level is out of range in float32
             (checked unless it is traced), or the shapes do not broadcast.
 
@@ -175,6 +178,7 @@ def reliability(
         A Reliability.
 
     Raises:
+        TypeError: an argument is of a wrong kind.
         ValueError: the shapes differ or are not (n,), there are no examples,
             bins is no whole number above 0, a probability is outside [0, 1],
             or a label is neither 0 nor 1 (values are checked unless they are

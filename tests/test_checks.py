@@ -1,5 +1,6 @@
 """What guards accept, and the line that they say of what they refuse."""
 
+import ast
 from functools import partial
 from types import SimpleNamespace
 
@@ -8,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from manuscript import ROOT
 
 from helpers import _checks as checks
 from helpers.data import Line
@@ -258,3 +260,46 @@ def test_what_is_large_is_told_in_one_short_line():
     for value in (np.ones((99, 99)), [*range(999)], "long " * 99):
         line = checks.brief(value)
         assert "\n" not in line and len(line) < 120
+
+
+def functions(name):
+    """Return the functions and methods of a module, by their names."""
+    tree = ast.parse((ROOT / "helpers" / f"{name}.py").read_text("utf-8"))
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+    return {
+        node.name: node
+        for part in (tree, *classes)
+        for node in part.body
+        if isinstance(node, ast.FunctionDef)
+    }
+
+
+def raised(function, others):
+    """Return what a function raises, itself or by others that it calls."""
+    errors = set()
+    for node in ast.walk(function):
+        if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
+            errors.add(ast.unparse(node.exc.func))
+        elif isinstance(node, ast.Call):
+            called = others.get(ast.unparse(node.func))
+            errors |= raised(called, others) if called else set()
+    return errors
+
+
+def unsaid(name):
+    """Yield the errors that the docstrings of a module leave out."""
+    own, checks = functions(name), functions("_checks")
+    private = {key: own[key] for key in own if key.startswith("_")}
+    for key, function in own.items():
+        if key == "__call__" or key not in private:
+            said = ast.get_docstring(function) or ""
+            for error in raised(function, private | checks):
+                if error not in said:
+                    yield f"{name}.{key} must say when it raises {error}"
+
+
+@pytest.mark.parametrize(
+    "name", sorted(path.stem for path in ROOT.glob("helpers/[a-z]*.py"))
+)
+def test_docstrings_say_what_a_function_raises(name):
+    assert list(unsaid(name)) == []
