@@ -1,8 +1,8 @@
 """What guards ask of arguments: each ``check_…`` passes, or raises by name.
 
 Arguments come by name, and the names stand in the error: a TypeError for a
-wrong kind, a ValueError for a wrong shape or value. What is traced has a kind
-and a shape, and no values to ask for.
+wrong kind, a ValueError for a wrong shape or value, as of a count that is not
+whole. What is traced has a kind and a shape, and no values to ask for.
 """
 
 import reprlib
@@ -71,7 +71,8 @@ def check_functions(**arguments: Any) -> None:
 def are_numbers(*values: Any) -> bool:
     """Tell whether all are real numbers, or arrays or lists of them.
 
-    Whole numbers that 32 bits do not hold are none: JAX would wrap them.
+    Whole numbers that int32 does not hold, or uint32 where they are unsigned,
+    are none: JAX would wrap them.
     """
     return all(map(_is_numbers, values))
 
@@ -87,8 +88,10 @@ def _is_numbers(value):
         return False  # a ragged list
     if not any(jnp.issubdtype(value.dtype, kind) for kind in KINDS):
         return False
-    wide = value.dtype.kind in "iu" and value.size
-    return not wide or -(2**31) <= value.min() <= value.max() < 2**32
+    if value.dtype.kind not in "iu" or not value.size:
+        return True
+    most = 2**32 if value.dtype.kind == "u" else 2**31
+    return -(2**31) <= value.min() <= value.max() < most
 
 
 def are_arrays(*values: Any) -> bool:

@@ -66,7 +66,7 @@ def make_chunk(
             it is traced), or as ``make_dataset``.
     """
     check_key(key)
-    if not isinstance(index, int) and not are_numbers(index):
+    if not isinstance(index, int | np.integer) and not are_numbers(index):
         raise TypeError(f"index must be a whole number, got {brief(index)}")
     if not is_traced(index) and not (
         np.ndim(index) == 0

@@ -14,11 +14,17 @@ from manuscript import ROOT
 from helpers import _checks as checks
 from helpers.data import Line
 
-NUMBERS = [7, -1.5, True, 2**32 - 1, -(2**31), np.int64(2**32 - 1)]
+NUMBERS = [7, -1.5, True, 2**31 - 1, -(2**31), np.int64(2**31 - 1)]
+NUMBERS += [np.uint64(2**32 - 1)]
 LISTS = [[1, 2], (0.5, True), [[1], [2]]]
 ARRAYS = [np.ones(3), np.zeros(0, int), np.uint32([5]), jnp.ones(2, bool)]
-NONE = [None, "1", 1j, [[1.0], [1.0, 2.0]], 2**32, -(2**31) - 1, {"a": 1}]
-NONE += [np.array([0, 2**32]), np.array([-(2**31) - 1, 0]), jnp.ones(2, "c8")]
+NONE = [None, "1", 1j, [[1.0], [1.0, 2.0]], 2**31, -(2**31) - 1, {"a": 1}]
+NONE += [
+    np.uint64(2**32),
+    np.array([0, 2**31]),
+    np.array([-(2**31) - 1, 0]),
+    jnp.ones(2, "c8"),
+]
 WEIGHTS = {"params": {"w1": 1.0, "w2": np.float32(2), "b": jnp.zeros(())}}
 ROWS = np.ones((3, 2))
 WORDS = ", whole ones of at most 32 bits, got "

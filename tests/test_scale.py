@@ -103,6 +103,12 @@ def test_another_line_loads_other_coins_for_the_same_points():
     assert other.label.all() and not chunk.label.all()
 
 
+@pytest.mark.parametrize("kind", [int, np.int64, np.uint64])
+def test_a_large_index_draws_the_same_chunk_whatever_its_kind(kind):
+    chunk, same = make_chunk(KEY, kind(2**32 - 1)), np.uint32(2**32 - 1)
+    np.testing.assert_array_equal(chunk.x, make_chunk(KEY, same).x)
+
+
 @pytest.mark.parametrize("index", [-1, 2**32, 2**70, 1.0, True, [1]])
 def test_an_index_out_of_range_is_refused(index):
     with pytest.raises(ValueError, match=r"^index must be .* 4294967295, got"):
