@@ -1,10 +1,13 @@
 """What scripts/mutants.py changes, and that it names what is not noticed."""
 
+import fcntl
+import os
 import subprocess
 import sys
 
 import pytest
 from manuscript import ROOT
+from mutants import Plan
 from mutations import Module
 
 TOY = '''"""A toy: 1 + 1."""
@@ -129,7 +132,8 @@ def tried(toy):
 
 
 def append(path, text):
-    path.write_text(path.read_text("utf-8") + text, "utf-8")
+    with path.open("a", encoding="utf-8") as file:
+        file.write(text)
 
 
 def test_survivors_are_named_until_known_and_nothing_is_tried_twice(toy):
@@ -175,3 +179,45 @@ def test_tests_that_fail_without_a_change_are_named(toy):
     assert code == 1
     assert "must pass before anything is changed" in shown
     assert "test_toy.py::test_no" in shown
+
+
+def test_a_verdict_rests_on_all_helpers_and_on_what_tests_share(toy):
+    results = toy / ".venv/mutants/results.jsonl"
+    for turn, name in enumerate(["helpers/other.py", "tests/conftest.py"], 2):
+        tried(toy)
+        (toy / name).write_text("# new\n")
+        tried(toy)
+        assert len(results.read_text().splitlines()) == turn * 25
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "import os\nif clip(-1): os.kill(os.getpid(), 9)\n",  # or the machine
+        "if clip(-1): raise SystemError\n",
+    ],
+)
+def test_tests_that_cannot_be_run_kill_no_mutant(toy, fault):
+    append(toy / "tests/conftest.py", f"from helpers.toy import clip\n{fault}")
+    code, shown = tried(toy)
+    assert code == 1
+    assert "the tests could not be run: " in shown
+
+
+def test_two_are_not_at_work_in_one_folder(toy):
+    folder = toy / ".venv/mutants"
+    folder.mkdir(parents=True)
+    held = os.open(folder, os.O_RDONLY)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    code, shown = tried(toy)
+    os.close(held)
+    assert code == 1
+    assert "another make mutants is at work here" in shown
+
+
+def test_every_helper_is_changed_and_what_is_known_is_a_change():
+    plan = Plan(ROOT)
+    every = {path.stem for path in ROOT.glob("helpers/*.py")} - {"__init__"}
+    assert set(plan.modules) == every
+    for name in plan.modules:
+        assert plan.mutants(name)[1]  # or says what is no change
