@@ -51,6 +51,11 @@ def get(url):
         raise OSError(f"{url} does not answer: {reason}") from error
 
 
+def leads_out(name):
+    """Tell whether a file of this name would lie outside of the copy."""
+    return name.startswith("/") or ".." in Path(name).parts
+
+
 def listed(url, base):
     """Return what the sitemap lists, as names within the book."""
     if urlsplit(url).scheme not in ("http", "https"):
@@ -59,7 +64,11 @@ def listed(url, base):
     found = re.findall("<loc>(.*?)</loc>", (sitemap or b"").decode())
     if not found:
         raise ValueError(f"{url} is not this book: it has no sitemap.xml")
-    strange = [link for link in found if not link.startswith(base)]
+    strange = [
+        link
+        for link in found
+        if not link.startswith(base) or leads_out(link.removeprefix(base))
+    ]
     if strange:
         raise ValueError(
             f"{url} is not this book: its sitemap lists {strange[0]}, and "
@@ -75,7 +84,7 @@ def within(url, name, text):
         address = html.unescape("".join(pair))
         link = urldefrag(urljoin(url + name, address))[0]
         inside = unquote(urlsplit(link).path.removeprefix(urlsplit(url).path))
-        if link.startswith(url) and ".." not in Path(inside).parts:
+        if link.startswith(url) and not leads_out(inside):
             found.add(inside)
     return found
 

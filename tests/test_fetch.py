@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+from fetch import within
 from manuscript import BASE, ROOT
 from server import serve
 
@@ -99,3 +100,20 @@ def test_another_book_is_one_line(folder, tmp_path):
         said = complaint(url, tmp_path)
     assert "is not this book: its sitemap lists https://example.org" in said
     assert BASE in said
+
+
+@pytest.mark.parametrize("link", ["%2e%2e/x", "a/%2E./../../x", "/tmp/x"])
+def test_a_link_leads_to_no_file_outside_of_the_copy(link):
+    text = f"<a href='https://host/book/{link}'></a> <a href='in.html'></a>"
+    assert within("https://host/book/", "page.html", text) == {"in.html"}
+
+
+@pytest.mark.parametrize("name", ["../../outside", "/tmp/outside"])
+def test_a_sitemap_that_leads_out_of_the_copy_is_one_line(
+    folder, tmp_path, name
+):
+    sitemap = folder / "sitemap.xml"
+    sitemap.write_text(f"<loc>{BASE}{name}</loc>")
+    with serve(folder) as url:
+        said = complaint(url, tmp_path)
+    assert f"is not this book: its sitemap lists {BASE}{name}, and" in said
