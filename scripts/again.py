@@ -35,9 +35,14 @@ OFFLINE = """
 import sys
 
 def refuse(event, arguments):
-    names = "socket.getaddrinfo", "socket.gethostbyname"
-    if event in names and arguments[0] not in (None, "localhost", "127.0.0.1"):
-        raise OSError(f"no network here, and {arguments[0]} was asked for")
+    if event in ("socket.getaddrinfo", "socket.gethostbyname"):
+        host = arguments[0]
+    elif event == "socket.connect" and isinstance(arguments[1], tuple):
+        host = arguments[1][0]
+    else:
+        return
+    if host not in (None, "localhost", "127.0.0.1", "::1"):
+        raise OSError(f"no network here, and {host} was asked for")
 
 sys.addaudithook(refuse)
 """
