@@ -75,8 +75,6 @@ def write(page: Path, rows: Rows) -> None:
 
 def outcome(report: pytest.TestReport) -> str:
     """Return what the table says of a test: how many passed, or failed."""
-    if report.skipped:
-        return str(report.longrepr[2]).replace("Skipped", "skipped")
     found = dict(report.user_properties).get("failed of")
     if report.passed:
         return f"{found[1]} passed"
@@ -92,14 +90,16 @@ class Table:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         test, _, name = report.nodeid.rstrip("]").partition("[")
         tried = test.rpartition("_")[2]
-        ended = report.when == "call" or not report.passed
+        ended = report.when == "call" or report.failed
         if tried not in TRIED or name not in SETS or not ended:
             return
         rows = read(self.page)
-        row = rows.setdefault(name, {})
-        row |= dict.fromkeys(PACKAGES, "–")
-        row |= dict(report.user_properties).get("versions", {})
-        row[tried] = outcome(report)
+        versions = dict.fromkeys(PACKAGES, "–")
+        versions |= dict(report.user_properties).get("versions", {})
+        row = rows.get(name, {})
+        # What was tried of other versions says nothing of these.
+        row = row if row | versions == row else versions
+        rows[name] = row | {tried: outcome(report)}
         write(self.page, rows)
 
 

@@ -73,9 +73,9 @@ def colab_url(name: str, root: Path = ROOT) -> str:
     )
 
 
-def locked(name: str) -> str | None:
+def locked(name: str, file: str = "requirements.txt") -> str | None:
     """Return a package's version in the lock, if that has it."""
-    text = (ROOT / "requirements.txt").read_text("utf-8")
+    text = (ROOT / file).read_text("utf-8")
     found = re.search(rf"^{name}==(\S+)", text, re.M)
     return found and found[1]
 
