@@ -30,6 +30,7 @@ from test_notebooks import (
     known_tags,
     links_lead_somewhere,
     normalized,
+    nothing_else_is_installed,
     one_title,
     only_bars_and_times_are_not_compared,
     pictures,
@@ -38,7 +39,6 @@ from test_notebooks import (
     randomness_by_keys,
     recap_then_exercises,
     setup_cell,
-    setup_cells_are_alike,
     sizes,
     solved_exercises,
 )
@@ -296,12 +296,22 @@ FAULTS = [
     Fault(
         setup_cell,
         edits(setup, "https://github.com/", f"https://github.com/{NOBODY}"),
-        rf"cell \d+ .*installs from \['https.*{NOBODY}.*not from .*; run make",
+        rf"cell \d+ .*says '.*%pip .*{NOBODY}.*', not '.*; .* run make",
     ),
     Fault(
         setup_cell,
         edits(setup, "not [*distributions", "True or [*distributions"),
-        r"cell \d+ .*must install and check by 'if not \[",
+        r"cell \d+ .*says 'if True or \[.*', not 'if not \[",
+    ),
+    Fault(
+        setup_cell,
+        edits(setup, "import helpers", "%pip install more\nimport helpers"),
+        r"cell \d+ .*says '%pip install more', not 'import helpers'",
+    ),
+    Fault(
+        nothing_else_is_installed,
+        runs("!pip install more"),
+        r"cell \d+ .*'!pip install more' is for IPython or a shell; only",
     ),
     Fault(
         recap_then_exercises,
@@ -612,11 +622,6 @@ BOOK_FAULTS = [
         chapters_are_known,
         moves("notebooks/11_nnx.ipynb", "notebooks/11.md"),
         "11_nnx: in TAUGHT in tests/manuscript.py, not in notebooks/",
-    ),
-    Fault(
-        setup_cells_are_alike,
-        changes("notebooks/02_model.ipynb", "# in Colab", "# on Colab"),
-        r"02_model.ipynb, cell \d+ .*01_data.ipynb, cell \d+ .*make them al",
     ),
     Fault(
         alt_texts_differ,
