@@ -6,7 +6,7 @@ import pytest
 import yaml
 from manuscript import ROOT, fail_on
 
-WORKFLOWS = sorted(ROOT.glob(".github/workflows/*.yml"))
+WORKFLOWS = sorted(ROOT.glob(".github/workflows/*.y*ml"))
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
@@ -14,6 +14,11 @@ def test_actions_are_pinned(path):
     """A tag can be moved; a commit cannot."""
     uses = re.findall(r"uses: (.*)", path.read_text("utf-8"))
     assert uses
+    fail_on(
+        f"{path.name}: pipx run wants a version, got {command}"
+        for command in re.findall(r"pipx run (.*)", path.read_text("utf-8"))
+        if not re.fullmatch(r"--spec [\w-]+==[\d.]+ .*", command)
+    )
     fail_on(
         f"{path.name}: {action} wants its commit and, as a comment, its tag"
         for action in uses
