@@ -19,7 +19,7 @@ run := .venv/bin/python -m
 nbval := --nbval notebooks/ -n 2 --dist loadfile
 
 # Nobody's own settings may change what runs here or which kernel starts.
-unexport $(filter JAX_% XLA_% JUPYTER_% PYTHON%,$(.VARIABLES))
+unexport $(filter JAX_% XLA_% JUPYTER_% PYTHON% PYTEST_%,$(.VARIABLES))
 export PYTHONUTF8 := 1
 export JUPYTER_PREFER_ENV_PATH := 1
 export IPYTHONDIR := $(CURDIR)/.venv/ipython

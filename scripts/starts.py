@@ -22,6 +22,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from fnmatch import fnmatch
 from functools import cache, partial
 from pathlib import Path
@@ -184,8 +185,7 @@ class Place:
         """Yield which processes live on, and wait for their end."""
         names = {process: kind(process) for process in alive(self.root)}
         _, late = psutil.wait_procs(names, PATIENCE)
-        for process in late:
-            process.kill()
+        kill_all(late)
         psutil.wait_procs(late, PATIENCE)
         if late:
             raise Amiss(f"still there: {', '.join(map(names.get, late))}")
@@ -219,6 +219,12 @@ def alive(folder: Path) -> list[psutil.Process]:
         if any(str(folder) in (word or "") for word in words):
             found.append(process)
     return found
+
+
+def kill_all(processes: list[psutil.Process]) -> None:
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 def kind(process: psutil.Process) -> str:
@@ -561,8 +567,7 @@ def main() -> str | int:
         try:
             amiss = [name for name in chosen if not replay(name)]
         finally:
-            for process in alive(Place.work):
-                process.kill()
+            kill_all(alive(Place.work))
     return f"amiss: {', '.join(amiss)}" if amiss else 0
 
 
