@@ -1,5 +1,6 @@
 """What scripts/starts.py lets pass, on a toy in the place of the book."""
 
+import re
 import signal
 import subprocess
 
@@ -49,6 +50,8 @@ def test_one_line_is_wanted_and_no_more(place):
 @pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGINT])
 def test_what_a_kill_leaves_is_seen(place, sign):
     left = place.kill(1, sign, "make", "book")
+    # Where much else runs, what was killed is there a moment longer.
+    left = re.sub(r"\d \w+ for a moment, ", "", left)
     assert left == "at the beginning, left: `.venv` unfinished"
     (place.book / ".venv" / "complete").touch()
     assert place.finish("make", "book").said == "made\n"
