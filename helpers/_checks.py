@@ -7,6 +7,7 @@ whole. What is traced has a kind and a shape, and no values to ask for.
 
 import reprlib
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import jax
@@ -138,24 +139,27 @@ def check_tuple(kind: type, **arguments: Any) -> None:
             raise TypeError(refusal(wanted, {name: value}))
 
 
-def check_floats(params: Any) -> None:
-    """Refuse a pytree but of floats, at least one."""
+def are_floats(params: Any) -> bool:
+    """Tell whether a pytree is of floats, at least one."""
     leaves = jax.tree.leaves(params)
-    if not leaves or not all(
+    return bool(leaves) and all(
         are_arrays(leaf)
         and jnp.issubdtype(jnp.result_type(leaf), jnp.floating)
         for leaf in leaves
-    ):
+    )
+
+
+def check_floats(params: Any) -> None:
+    """Refuse what ``are_floats`` does."""
+    if not are_floats(params):
         raise TypeError(refusal("be floats", {"params": params}))
 
 
 def check_weights(params: Any) -> None:
     """Refuse params but of the form of ``LogisticRegression``'s."""
     form = {"params": dict.fromkeys(("w1", "w2", "b"), ())}
-    if not are_numbers(*jax.tree.leaves(params)) or form != jax.tree.map(
-        np.shape, params
-    ):
-        wanted = "be those of LogisticRegression, three numbers"
+    if not are_floats(params) or form != jax.tree.map(np.shape, params):
+        wanted = "be those of LogisticRegression, three floats"
         raise TypeError(refusal(wanted, {"params": params}))
 
 
@@ -167,6 +171,17 @@ def check_optimizer(optimizer: Any) -> None:
 
 
 # Shapes
+
+
+def check_state(optimizer: Any, params: Any, opt_state: Any) -> None:
+    """Refuse an optimizer's state but of such params."""
+    wanted = jax.eval_shape(optimizer.init, params)
+    for look in (jax.tree.structure, partial(jax.tree.map, jnp.shape)):
+        if look(opt_state) != look(wanted):
+            raise ValueError(
+                "opt_state must be what optimizer.init(params) or the last "
+                f"step returned, got {brief(opt_state)}"
+            )
 
 
 def check_same_shape(**arguments: Any) -> None:
@@ -300,12 +315,25 @@ def check_between(low: float, high: float, **arguments: Any) -> None:
 
 
 def check_positive(hint: str = "", **arguments: Any) -> None:
-    """Refuse numbers but finite ones above 0; the hint ends the error."""
+    """Refuse numbers but finite ones above 0, in float32; the hint ends it."""
     for name, value in known(arguments):
-        if not are_finite(value) or not (value > 0).all():
+        if not are_finite(value) or not (np.float32(value) > 0).all():
             raise ValueError(
                 f"{name} must be finite and above 0, got {spread(value)}{hint}"
             )
+
+
+def check_varied(**arguments: Any) -> None:
+    """Refuse tables with a column that has no variance in float32."""
+    for name, table in known(arguments):
+        width = np.ptp(table.astype(np.float32), axis=0)
+        if (width == 0).any():
+            raise ValueError(
+                f"{name} must vary in float32, got a constant in column "
+                f"{np.flatnonzero(width == 0)[0]}"
+            )
+        total = len(table) * np.square(width, dtype=np.float64)
+        check_finite(**{f"the variance of {name}": total})
 
 
 def check_labels(hint: str = "", **arguments: Any) -> None:

@@ -78,7 +78,8 @@ def line_logit(line: Line, x: ArrayLike, y: ArrayLike) -> jax.Array:
     check_numbers(x=x, y=y)
     check_finite(x=x, y=y)
     check_broadcast(x=x, y=y, **line._asdict())
-    return line.w1 * jnp.asarray(x) + line.w2 * jnp.asarray(y) + line.b
+    x, y = jnp.asarray(x, float), jnp.asarray(y, float)
+    return line.w1 * x + line.w2 * y + line.b
 
 
 def boundary_y(line: Line, x: ArrayLike) -> jax.Array:
@@ -98,7 +99,7 @@ def boundary_y(line: Line, x: ArrayLike) -> jax.Array:
     """
     check_tuple(Line, line=line)
     check_finite(line=line)
-    if not is_traced(line.w2) and np.any(np.asarray(line.w2) == 0):
+    if not is_traced(line.w2) and np.any(np.float32(line.w2) == 0):
         raise ValueError(
             f"line.w2 must not be 0, got {line}: a vertical line has no y "
             "over a given x"
@@ -106,7 +107,7 @@ def boundary_y(line: Line, x: ArrayLike) -> jax.Array:
     check_numbers(x=x)
     check_finite(x=x)
     check_broadcast(x=x, **line._asdict())
-    return -(line.w1 * jnp.asarray(x) + line.b) / line.w2
+    return -(line.w1 * jnp.asarray(x, float) + line.b) / line.w2
 
 
 X_SD = 2.0

@@ -15,6 +15,7 @@ from helpers._checks import (
     check_between,
     check_finite,
     check_numbers,
+    check_positive,
     check_same_shape,
     check_some,
     check_tuple,
@@ -105,8 +106,10 @@ def expected_scores(
         check_same_shape(mass=mass, logit=logit)
         check_finite(mass=mass)
         check_between(0, np.inf, mass=mass)
-        if not is_traced(mass) and not np.asarray(mass).any():
-            raise ValueError("mass must not be 0 everywhere, got only zeros")
+        if not is_traced(mass):
+            check_positive(
+                **{"the sum of mass": np.asarray(mass).sum(dtype=np.float32)}
+            )
     logit = 1.0 * jnp.asarray(logit)
     probability = jax.nn.sigmoid(logit)
     true_logit = 1.0 * jnp.asarray(true_logit)
@@ -146,10 +149,18 @@ def logit_grid(line: Line, n: int = 4001) -> tuple[jax.Array, jax.Array]:
             f"{[np.shape(value) for value in line]}: jax.vmap maps over many"
         )
     check_finite(line=line)
-    if not is_traced(line[:2]) and not np.any(line[:2]):
+    if not is_traced(line[:2]) and not np.any(np.float32(line[:2])):
         raise ValueError(
             f"line must have w1 or w2 other than 0, got {line}: its logit is "
             "b everywhere"
+        )
+    if not is_traced(line):
+        # In float64, where the ends of the grid cannot overflow.
+        check_finite(
+            **{
+                "the logits of line": abs(float(line.b))
+                + 8 * np.hypot(float(line.w1) * X_SD, float(line.w2) * Y_SD)
+            }
         )
     z = jnp.linspace(-8.0, 8.0, n)
     sd = jnp.hypot(line.w1 * X_SD, line.w2 * Y_SD)
@@ -169,6 +180,7 @@ def bayes_limits(logit: ArrayLike, mass: ArrayLike | None = None) -> Scores:
         variance.
 
     Raises:
+        TypeError: an argument is of a wrong kind.
         ValueError: as ``expected_scores``.
 
     Source: C. M. Bishop, "Pattern Recognition and Machine Learning" (2006),

@@ -11,11 +11,10 @@ from flax import nnx
 from jax.typing import ArrayLike
 
 from helpers._checks import (
-    are_numbers,
-    brief,
     check_broadcast,
     check_columns,
     check_finite,
+    check_floats,
     check_functions,
     check_numbers,
     check_some,
@@ -123,8 +122,7 @@ def from_linen(model: nnx.Module, params: Any) -> None:
         TypeError: an argument is of a wrong kind.
         ValueError: the names or shapes differ; the model stays as it was.
     """
-    if not are_numbers(*jax.tree.leaves(params)):
-        raise TypeError(f"params must hold numbers, got {brief(params)}")
+    check_floats(params)
     if (given := jax.tree.map(jnp.shape, params)) != (
         have := jax.tree.map(jnp.shape, to_linen(model))
     ):

@@ -16,7 +16,7 @@ from helpers._checks import (
     check_numbers,
     check_positive,
     check_tuple,
-    is_traced,
+    check_varied,
 )
 
 
@@ -72,11 +72,7 @@ def find_scaling(features: ArrayLike) -> Scaling:
             f"{np.shape(features)}"
         )
     check_finite(features=features)
-    if not is_traced(features) and (np.ptp(features, axis=0) == 0).any():
-        raise ValueError(
-            "features must vary, got a constant in column "
-            f"{np.flatnonzero(np.ptp(features, axis=0) == 0)[0]}"
-        )
+    check_varied(features=features)
     features = jnp.asarray(features)
     return Scaling(features.mean(axis=0), features.std(axis=0))
 

@@ -27,6 +27,8 @@ from helpers._checks import (
     are_arrays,
     are_numbers,
     brief,
+    check_arrays,
+    check_between,
     check_functions,
     check_key,
     check_range,
@@ -95,6 +97,7 @@ def chunk_rows(params: Any, key: jax.Array, indices: ArrayLike) -> jax.Array:
     Raises:
         TypeError: an argument is of a wrong kind, or indices of another
             shape.
+        ValueError: an index is out of range (checked unless traced).
     """
     check_weights(params)
     check_key(key)
@@ -107,6 +110,7 @@ def chunk_rows(params: Any, key: jax.Array, indices: ArrayLike) -> jax.Array:
             "indices must be whole numbers of shape (k,), got "
             f"{brief(indices)}"
         )
+    check_between(0, MAX_CHUNKS - 1, indices=indices)
     # Drawn and summed in one loop, a point is drawn again for each sum.
     chunks = jax.lax.map(partial(make_chunk, key), indices)
     return jax.lax.map(
@@ -170,8 +174,10 @@ def unpack(sums: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
         sums: all three, end to end, of shape (13,).
 
     Raises:
+        TypeError: sums are no array of numbers.
         ValueError: sums has another shape.
     """
+    check_arrays(sums=sums)
     if np.shape(sums) != (13,):
         raise ValueError(f"sums must be 13 numbers, got {brief(sums)}")
     return float(sums[0]), sums[1:4], sums[4:].reshape(3, 3)

@@ -14,10 +14,10 @@ import optax
 from jax.core import Tracer
 
 from helpers._checks import (
-    brief,
     check_floats,
     check_functions,
     check_optimizer,
+    check_state,
     check_whole,
 )
 
@@ -51,13 +51,7 @@ def train_step(
     check_functions(loss_fn=loss_fn)
     check_optimizer(optimizer)
     check_floats(params)
-    if jax.tree.structure(opt_state) != jax.tree.structure(
-        jax.eval_shape(optimizer.init, params)
-    ):
-        raise ValueError(
-            "opt_state must be what optimizer.init(params) or the last step "
-            f"returned, got {brief(opt_state)}"
-        )
+    check_state(optimizer, params, opt_state)
     loss, grads = jax.value_and_grad(loss_fn)(params, dataset)
     updates, opt_state = optimizer.update(grads, opt_state, params)
     params = optax.apply_updates(params, updates)

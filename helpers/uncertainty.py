@@ -143,6 +143,7 @@ def binomial_interval(
     if not is_traced((count, n)) and np.any(np.asarray(count) > np.asarray(n)):
         raise ValueError("count must be at most n, got more hits than tries")
     z = jax.scipy.stats.norm.ppf((1 + level) / 2)
+    n = jnp.asarray(n, float)
     share = jnp.asarray(count) / n
     middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = jnp.sqrt(share * (1 - share) / n + (z / (2 * n)) ** 2)
@@ -202,7 +203,8 @@ def reliability(
     check_whole(1, bins=bins)
     check_between(0, 1, probability=probability)
     check_labels(label=label)
-    probability = jnp.asarray(probability)
+    probability = jnp.asarray(probability, float)
+    label = jnp.asarray(label, float)
     index = jnp.minimum((probability * bins).astype(int), bins - 1)
     count = jnp.bincount(index, length=bins)
     said = jnp.bincount(index, weights=probability, length=bins) / count

@@ -27,6 +27,7 @@ NONE += [
 ]
 WEIGHTS = {"params": {"w1": 1.0, "w2": np.float32(2), "b": jnp.zeros(())}}
 ROWS = np.ones((3, 2))
+ADAM = optax.adam(0.1)
 WORDS = ", whole ones of at most 32 bits, got "
 
 
@@ -78,6 +79,9 @@ FINE = [
     partial(checks.check_floats, {"a": 1.0, "b": [jnp.ones(2)]}),
     partial(checks.check_weights, WEIGHTS),
     partial(checks.check_optimizer, optax.sgd(0.1)),
+    partial(checks.check_state, ADAM, {"w": 1.0}, ADAM.init({"w": 2.0})),
+    partial(checks.check_varied, x=[[1, 2], [3, 5]], y=np.eye(2, dtype=bool)),
+    partial(checks.check_varied, x=1e19 * ROWS[:2] * [[1.0], [2.0]]),
     partial(checks.check_same_shape, x=1, y=2.0),
     partial(checks.check_same_shape, x=ROWS, y=ROWS),
     partial(checks.check_vectors, x=[], y=np.ones(0)),
@@ -144,7 +148,13 @@ WRONG_KINDS = [
     (partial(checks.check_floats, {}), "params must be floats, got {}"),
     (
         partial(checks.check_weights, {"params": {"w1": 1.0, "w2": 2.0}}),
-        "params must be those of LogisticRegression, three numbers, got {",
+        "params must be those of LogisticRegression, three floats, got {",
+    ),
+    (
+        partial(
+            checks.check_weights, {"params": WEIGHTS["params"] | {"b": 0}}
+        ),
+        "params must be those of LogisticRegression, three floats, got {",
     ),
     (
         partial(
@@ -248,6 +258,27 @@ WRONG_VALUES = [
         "x must be finite and above 0, got values from 0 to 1: say why",
     ),
     (partial(checks.check_positive, x=np.inf), "x must be finite and above 0"),
+    (partial(checks.check_positive, x=1e-50), "x must be finite and above 0"),
+    (
+        partial(checks.check_state, ADAM, {"w": 1.0}, ADAM.init({"v": 1.0})),
+        "opt_state must be what optimizer.init(params) or the last step ret",
+    ),
+    (
+        partial(checks.check_state, ADAM, {"w": ROWS}, ADAM.init({"w": 1.0})),
+        "opt_state must be what optimizer.init(params) or the last step ret",
+    ),
+    (
+        partial(checks.check_varied, x=[[1, 1e9], [2, 1e9 + 1]]),
+        "x must vary in float32, got a constant in column 1",
+    ),
+    (
+        partial(checks.check_varied, x=[[1e20], [2e20]]),
+        "the variance of x must be finite, got NaN or infinity",
+    ),
+    (
+        partial(checks.check_varied, x=[[1e19], [-1e19]] * 2),
+        "the variance of x must be finite, got NaN or infinity",
+    ),
     (
         partial(checks.check_labels, ", see", label=[-1, 0, 0.5, 1, 2, 3]),
         "label must be 0 or 1, got [-1.0, 0.5, 2.0] among them, see",

@@ -769,6 +769,82 @@ def test_each_kind_of_number_gives_what_float32_gives(name, data):
         np.testing.assert_allclose(one, other, rtol=1e-6)
 
 
+ROW = jnp.ones(2)
+# As large as eight bits hold; a sum or a product of them is larger.
+NARROW = {"n": [120, -120, 3], "l": [0, 1, 1], "t": [[120, 1], [-120, 0]]}
+
+
+@pytest.mark.parametrize("name", TAKES)
+def test_whole_numbers_of_few_bits_give_what_float32_gives(name):
+    function, wants = TAKES[name]
+    values = [NARROW[want.lower()] for want in wants]
+    ours, oracle = (function(*map(k, values)) for k in (np.int8, np.float32))
+    for one, other in zip(*map(jax.tree.leaves, (ours, oracle)), strict=True):
+        np.testing.assert_allclose(np.float64(one), other, rtol=1e-6)
+
+
+def test_whole_numbers_do_not_wrap():
+    whole, line = Line(3, 1, 2), Line(3.0, 1.0, 2.0)
+    assert line_logit(whole, 10**9, np.int8(7)) == line_logit(line, 1e9, 7)
+    assert boundary_y(whole, 10**9) == boundary_y(line, 1e9)
+    ends = binomial_interval(np.float32(10**9), 2 * 10**9)
+    np.testing.assert_array_equal(ends, binomial_interval(1e9, 2e9))
+    for kind in (np.int8, np.uint8, np.float16):
+        many = reliability(kind([1] * 5000), kind([1] * 5000), 1)
+        assert (many.said, many.came) == (1, 1)
+    float16 = reliability(np.full(5000, 0.5, np.float16), np.ones(5000), 1)
+    assert float16.said == 0.5
+
+
+TINY_SD = Scaling(np.zeros(1), np.full(1, 1e-50))
+
+
+@pytest.mark.parametrize(
+    ("function", "line"),
+    [
+        (partial(boundary_y, Line(1.0, 1e-50, 0.1), 1.0), "line.w2 must not"),
+        (partial(binomial_interval, 0, 1e-50), "n must be finite and above"),
+        (partial(expected_scores, [1.0], [1.0], [1e-50]), "the sum of mass "),
+        (partial(expected_scores, ROW, ROW, [3e38, 3e38]), "the sum of mass "),
+        (partial(logit_grid, Line(1e-50, 0.0, 0.1)), "line must have w1 or"),
+        (partial(logit_grid, Line(3e38, 3.0, 0.1)), "the logits of line must"),
+        (partial(logit_grid, Line(1e37, 3.0, -3e38)), "the logits of line "),
+        (partial(standardize, [[1.0]], TINY_SD), "scaling.sd must be finite"),
+        (partial(find_scaling, [[1e9], [1e9 + 1]]), "features must vary in"),
+        (partial(find_scaling, [[1e20], [2e20]]), "the variance of features"),
+    ],
+)
+def test_what_float32_does_not_hold_is_refused(function, line):
+    with np.errstate(all="ignore"), pytest.raises(ValueError) as caught:
+        function()
+    assert str(caught.value).startswith(line)
+
+
+def test_true_and_false_are_features():
+    scaling = find_scaling(np.array([[True], [False]]))
+    assert (scaling.mean, scaling.sd) == (0.5, 0.5)
+
+
+def test_params_are_floats():
+    whole = {"params": {"w1": 1, "w2": 2, "b": 3}}
+    with pytest.raises(TypeError, match=r"^params must be floats, got"):
+        from_linen(model(), whole)
+    with pytest.raises(TypeError, match=r"^params must be .* three floats"):
+        chunk_sums(whole, *np.ones((3, 2)))
+
+
+@pytest.mark.parametrize("optimizer", [optax.adam(0.1), optax.sgd(0.1, 0.9)])
+def test_a_state_is_of_params_of_these_shapes(optimizer):
+    state = optimizer.init({"w": jnp.zeros(())})
+    with pytest.raises(ValueError, match=r"^opt_state must be what"):
+        train_step(lambda p, _: p["w"].sum(), optimizer, {"w": ROW}, state, ())
+
+
+def test_an_index_of_a_chunk_is_in_range():
+    with pytest.raises(ValueError, match=r"^indices must be from 0 to 42949"):
+        chunk_rows(BLOG_PARAMS, KEY, np.int32([-1]))
+
+
 # Huge, single and none
 
 HUGE = np.float32([1e4, -1e4, 1e4, -1e4])

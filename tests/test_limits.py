@@ -411,18 +411,17 @@ def test_logits_that_are_not_finite_are_refused(bad):
 
 
 @pytest.mark.parametrize(
-    "mass, complaint",
+    "mass, message",
     [
-        ([1.0, -0.5], "be at least 0, got values from -0.5 to 1.0"),
-        ([2, -2], "be at least 0, got values from -2 to 2"),
-        ([0, 0], "not be 0 everywhere, got only zeros"),
-        ([0.0, 0.0], "not be 0 everywhere, got only zeros"),
-        ([1.0, np.nan], "be finite, got NaN or infinity"),
-        ([1.0, np.inf], "be finite, got NaN or infinity"),
+        ([1.0, -0.5], "mass must be at least 0, got values from -0.5 to 1.0"),
+        ([2, -2], "mass must be at least 0, got values from -2 to 2"),
+        ([0, 0], "the sum of mass must be finite and above 0, got 0.0"),
+        ([1e-50, 0.0], "the sum of mass must be finite and above 0, got 0.0"),
+        ([1.0, np.nan], "mass must be finite, got NaN or infinity"),
+        ([1.0, np.inf], "mass must be finite, got NaN or infinity"),
     ],
 )
-def test_masses_that_weigh_nothing_are_refused(mass, complaint):
-    message = f"mass must {complaint}"
+def test_masses_that_weigh_nothing_are_refused(mass, message):
     mass = np.array(mass)
     known = jnp.array(mass)
     for call in (
