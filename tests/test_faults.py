@@ -310,8 +310,13 @@ FAULTS = [
     ),
     Fault(
         nothing_else_is_installed,
-        runs("!pip install more"),
-        r"cell \d+ .*'!pip install more' is for IPython or a shell; only",
+        runs("!ls"),
+        r"cell \d+ .*'!ls' is for pip, IPython or a shell; only the setup",
+    ),
+    Fault(
+        nothing_else_is_installed,
+        runs("run([sys.executable, '-m', 'pip', 'install', 'more'])"),
+        r"cell \d+ .*'pip', .* is for pip, IPython or a shell; only the setup",
     ),
     Fault(
         recap_then_exercises,
@@ -368,6 +373,8 @@ FAULTS = [
             ("np.random.seed(0)", "np.random", "explicit key"),
             ("numpy.random.seed(0)", "numpy.random", "explicit key"),
             ("import random", "import random", "explicit key"),
+            ("from numpy import random", "from numpy .*", "explicit key"),
+            ("import numpy as onp", "import numpy as onp", "name is np"),
             ("from random import random", "from random", "explicit key"),
         )
     ),
@@ -653,6 +660,22 @@ BOOK_FAULTS = [
         helpers_import_from_their_left,
         changes("helpers/model.py", "import jax", "import helpers.loss\n"),
         "helpers/model.py: imports helpers.loss, .*; move one",
+    ),
+    Fault(
+        helpers_import_from_their_left,
+        changes(
+            "helpers/plotting.py", "from io", "from . import loss\nfrom io"
+        ),
+        "helpers/plotting.py: imports by dots; write from helpers",
+    ),
+    Fault(
+        every_file_gives_the_same_address,
+        changes(
+            "book/blog_to_book.md",
+            "# ",
+            f"https://github.com/{NOBODY}/{test_setup.NAME}\n\n# ",
+        ),
+        f"book/blog_to_book.md: names the account {NOBODY}, .*; run make",
     ),
     *(
         Fault(

@@ -104,10 +104,11 @@ def setup_cell(chapter: Chapter) -> Problems:
 def nothing_else_is_installed(chapter: Chapter) -> Problems:
     for cell in chapter.code:
         for line in cell.source.split("\n"):
-            if not cell.is_setup and re.match(r"\s*[!%]", line):
+            if not cell.is_setup and re.search(r"^\s*[!%]|\bpip\b", line):
                 yield (
-                    f"{cell}: {line.strip()!r} is for IPython or a shell; "
-                    "only the setup cell installs, and Python does the rest"
+                    f"{cell}: {line.strip()!r} is for pip, IPython or a "
+                    "shell; only the setup cell installs, and Python does the "
+                    "rest"
                 )
 
 
@@ -238,6 +239,8 @@ def randomness_by_keys(chapter: Chapter) -> Problems:
     banned = {
         r"\bPRNGKey\b": "the reuse checker sees keys of jax.random.key only",
         r"\b(np|numpy)\.random\b": "draw with an explicit key of jax.random",
+        r"^\s*from numpy\b.*\brandom\b": "draw with an explicit key",
+        r"^\s*import numpy as (?!np$)\w+": "its name is np",
         r"^\s*(import|from) random\b": "draw with an explicit key",
     }
     for cell in chapter.code:
@@ -377,7 +380,6 @@ def drawings(chapter: Chapter) -> Problems:
 TAGS = {
     "demonstration",
     "hide-cell",
-    "hide-input",
     "nbval-ignore-output",
     "raises-exception",
     "remove-cell",

@@ -227,6 +227,13 @@ def every_helper_is_taught(root: Path) -> Problems:
 
 
 def helpers_import_from_their_left(root: Path) -> Problems:
+    for path in sorted(root.glob("helpers/*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.level:
+                yield (
+                    f"helpers/{path.name}: imports by dots; write "
+                    "from helpers.… import"
+                )
     order = [module for modules in TAUGHT.values() for module in modules]
     for place, module in enumerate(order):
         tree = ast.parse(module_path(module, root).read_text("utf-8"))
