@@ -239,6 +239,10 @@ def version(notebook):
     notebook.metadata.language_info.version = "3.11"
 
 
+def another_id(notebook):
+    code(notebook).id = "6f2a"
+
+
 def indented(notebook):
     return json.dumps(notebook, indent=4)
 
@@ -518,8 +522,11 @@ FAULTS = [
         LIVELY,
     ),
     Fault(normalized, indented, "not as nbformat writes it; run make note"),
-    Fault(normalized, widgets, r"metadata \[.*'widgets'\]; run make note"),
-    Fault(normalized, version, "language_info names a version; run make"),
+    Fault(normalized, widgets, "metadata .*'widgets': .*, not .*; run make n"),
+    Fault(normalized, version, "metadata .*'version': '3.11'.*; run make not"),
+    Fault(
+        normalized, another_id, rf"{CODE}its id is 6f2a; run make notebooks"
+    ),
     Fault(normalized, scrolled, rf"{CODE}\['scrolled'\]; run make note"),
     Fault(
         normalized,

@@ -20,6 +20,7 @@ from typing import NamedTuple
 import nbformat
 import pytest
 from bs4 import BeautifulSoup
+from chapters import METADATA
 from manuscript import (
     ROOT,
     TAUGHT,
@@ -426,11 +427,14 @@ def normalized(chapter: Chapter) -> Problems:
     notebook = chapter.notebook
     if chapter.text != nbformat.writes(notebook) + "\n":
         yield f"{chapter.name}: not as nbformat writes it; {mend}"
-    if sorted(notebook.metadata) != ["kernelspec", "language_info"]:
-        yield f"{chapter.name}: metadata {sorted(notebook.metadata)}; {mend}"
-    elif notebook.metadata.language_info != {"name": "python"}:
-        yield f"{chapter.name}: language_info names a version; {mend}"
+    if notebook.metadata != METADATA:
+        yield (
+            f"{chapter.name}: metadata {dict(notebook.metadata)}, not "
+            f"{METADATA}; {mend}"
+        )
     for cell in chapter.cells:
+        if cell.node.id != f"cell-{cell.number:02}":
+            yield f"{cell}: its id is {cell.node.id}; {mend}"
         keys = set(cell.node.metadata) | set(cell.mystnb)
         keys |= {f"image.{key}" for key in cell.mystnb.get("image", {})}
         keys -= {"tags", "mystnb", "image", "image.alt"}
