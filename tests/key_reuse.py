@@ -2,7 +2,7 @@
 
     python tests/key_reuse.py notebooks/01_data.ipynb
 
-Cells tagged ``demonstration`` may reuse keys: they show what it does.
+Cells tagged ``demonstration`` must reuse keys: they show what it does.
 """
 
 import linecache
@@ -17,6 +17,16 @@ import jax
 import matplotlib
 import matplotlib.pyplot as plt
 import nbformat
+
+
+def reuses(code: types.CodeType, names: dict) -> bool:
+    """Tell whether code uses a key twice, by running it until it does."""
+    try:
+        with jax.debug_key_reuse(True):
+            exec(code, names)
+    except jax.errors.KeyReuseError:
+        return True
+    return False
 
 
 def run(path: Path) -> None:
@@ -34,8 +44,14 @@ def run(path: Path) -> None:
         source = re.sub(r"^(\s*)[%!].*", r"\1pass", cell.source, flags=re.M)
         linecache.cache[where] = (0, None, source.splitlines(True), where)
         code = compile(source, where, "exec")
+        shows = "demonstration" in tags
+        if shows and not reuses(code, dict(module.__dict__)):
+            sys.exit(
+                f"{path.name}, cell {number} is tagged demonstration, and "
+                "uses no key twice: take the tag off."
+            )
         try:
-            with jax.debug_key_reuse("demonstration" not in tags):
+            with jax.debug_key_reuse(not shows):
                 exec(code, module.__dict__)
         except jax.errors.KeyReuseError as error:
             frames = traceback.extract_tb(error.__traceback__)

@@ -239,6 +239,11 @@ def version(notebook):
     notebook.metadata.language_info.version = "3.11"
 
 
+def excused(notebook):
+    runs("# Draw a second sample.")(notebook)
+    tags(code, "nbval-ignore-output")(notebook)
+
+
 def another_id(notebook):
     code(notebook).id = "6f2a"
 
@@ -504,6 +509,7 @@ FAULTS = [
         )
         for damage, said, at in (
             (tags(code, "remove-stderr"), "remove-stderr", CHAPTER),
+            (excused, "nbval-ignore-output", CHAPTER),
             (tags(bar, "nbval-ignore-output"), "remove-stderr", LIVELY),
             (tags(bar, "remove-stderr"), "nbval-ignore-output", LIVELY),
             (

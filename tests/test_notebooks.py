@@ -402,7 +402,8 @@ def makes_bar(cell: Cell) -> bool:
 
 
 def shows_times(cell: Cell) -> bool:
-    return bool(re.search(r"\} (ms|ns)\b|billion|a second", cell.source))
+    code = re.sub(r"#[^'\"\n]*$", "", cell.source, flags=re.MULTILINE)
+    return bool(re.search(r"\} (ms|ns)\b|billion|a second", code))
 
 
 def only_bars_and_times_are_not_compared(chapter: Chapter) -> Problems:
@@ -705,6 +706,14 @@ def test_a_key_used_twice_is_caught(tmp_path):
     assert run.returncode == 1
     assert "reuse.ipynb, cell 4 uses a key twice: 'jax" in run.stderr
     assert "Split the key, one part for each draw" in run.stderr
+    cells[1:] = [nbformat.v4.new_code_cell("jax.random.normal(key)")]
+    cells[1].metadata.tags = ["demonstration"]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    run = run_with_key_check(path)
+    assert run.returncode == 1
+    assert (
+        "cell 2 is tagged demonstration, and uses no key twice" in run.stderr
+    )
 
 
 # --- nbval has teeth ------------------------------------------------------
