@@ -551,6 +551,8 @@ FAULTS = [
             (writes("It is 0.73191."), "0.73191"),
             (writes("It is $0.73191$."), "0.73191"),
             (writes("It is `0.73191`."), "0.73191"),
+            (writes("It is −0.327, not 0.327."), "−0.327"),
+            (runs("# w1 = -0.327, not 0.327"), "-0.327"),
             (writes("It grows by 7.31 percentage points."), "7.31 perc.*"),
             (runs("# about 73.19 %"), "73.19 %"),
             (describes(picture, "It is 0.73191."), "0.73191"),

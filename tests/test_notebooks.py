@@ -13,7 +13,7 @@ import sys
 import tokenize
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import zip_longest
+from itertools import pairwise, zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
@@ -452,7 +452,7 @@ def normalized(chapter: Chapter) -> Problems:
 # What the blog says of itself: its starting weights, which prose may round;
 # and exactly its b and first learning rate, its learning rate, its threshold,
 # its result, and what it says of MNIST. Chapter 4's code has its table.
-BLOG_START = "0.32724857 1.1509773"
+BLOG_START = "0.32724857 -1.1509773"
 BLOG = "0.1 0.3 0.5 86 % 0.31 95 %"
 
 # Numbers that only point: theorem 2.1, Python 3.11.
@@ -463,7 +463,8 @@ POINTERS = re.compile(
 )
 
 NUMBER = re.compile(
-    r"(?<![\w.])(?:\d{1,3}(?:,\d{3})+|\d+|(?=\.\d))(?P<decimals>\.\d+)?"
+    r"(?:(?<![\w.)\]}])(?P<minus>[-−])|(?<![\w.]))"
+    r"(?:\d{1,3}(?:,\d{3})+|\d+|(?=\.\d))(?P<decimals>\.\d+)?"
     r"(?:[eE](?P<exponent>[+-]?\d+))?(?!\w|\.\d)"
     r"(?P<percent>(?:\s|\\,)*\\?(?:%|percent\b))?"
     r"(?P<points>\s+(?:percentage )?points?\b)?"
@@ -494,7 +495,7 @@ def numbers(text: str) -> list[Number]:
         found.append(
             Number(
                 match[0],
-                float(digits.replace(",", "")),
+                float(digits.replace(",", "").replace("−", "-")),
                 0.5 * 10.0**last,
                 match["percent"] is not None,
                 match["points"] is not None,
@@ -505,23 +506,31 @@ def numbers(text: str) -> list[Number]:
 
 
 def supports(shown: Number, claim: Number) -> bool:
-    """Tell whether the claim is what is shown, or its rounding."""
+    """Tell whether the claim is what is shown, or its rounding.
+
+    A claim without a sign may be of a size: 0.07 below.
+    """
+    value = shown.value if claim.value < 0 else abs(shown.value)
     if claim.percent or claim.points:
         return (
-            claim.rounds(shown.value) and (shown.percent or not shown.whole)
-        ) or (not shown.percent and claim.rounds(100 * shown.value))
-    return claim.rounds(shown.value / (100 if shown.percent else 1))
+            claim.rounds(value) and (shown.percent or not shown.whole)
+        ) or (not shown.percent and claim.rounds(100 * value))
+    return claim.rounds(value / (100 if shown.percent else 1))
 
 
 def code_tokens(cell: Cell, kind: int) -> str:
-    """Join a code cell's comments, or its numbers; magics left out."""
+    """Join a code cell's comments, or its numbers with what may be a sign.
+
+    Magics are left out.
+    """
     source = re.sub(r"^\s*[%!].*", "pass", cell.source, flags=re.MULTILINE)
-    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    tokens = [*tokenize.generate_tokens(io.StringIO(source).readline)]
+    if kind != tokenize.NUMBER:
+        return " ".join(t.string for t in tokens if t.type == kind)
     return " ".join(
-        token.string.replace("_", "")
-        if kind == tokenize.NUMBER
-        else token.string
-        for token in tokens
+        f"{before.string if before.string == '-' else ''}"
+        f"{token.string.replace('_', '')}"
+        for before, token in pairwise(tokens)
         if token.type == kind
     )
 
