@@ -507,7 +507,7 @@ CASES: dict[str, Callable[[], Row]] = {
     **{f"book-{k}": partial(kill_book, k) for k in (1, 2, 3, 4, 5)},
     "notebooks": partial(kill_other, "notebooks", 10, 90),
     "pdf": partial(kill_other, "pdf", 3, 20),
-    "mutants": partial(kill_other, "mutants", 20, 40, "MODULES=metrics"),
+    "mutants": partial(kill_other, "mutants", 10, 25, "MODULES=loss"),
     "record": partial(kill_other, "record", 10, 90),
     "test": kill_test,
 }
