@@ -315,7 +315,10 @@ def check_between(low: float, high: float, **arguments: Any) -> None:
 
 
 def check_positive(hint: str = "", **arguments: Any) -> None:
-    """Refuse numbers but finite ones above 0, in float32; the hint ends it."""
+    """Refuse numbers but those that float32 holds as finite and above 0.
+
+    The hint ends the error.
+    """
     for name, value in known(arguments):
         if not are_finite(value) or not (np.float32(value) > 0).all():
             raise ValueError(
@@ -324,7 +327,7 @@ def check_positive(hint: str = "", **arguments: Any) -> None:
 
 
 def check_varied(**arguments: Any) -> None:
-    """Refuse tables with a column that has no variance in float32."""
+    """Refuse tables with a column of no, or infinite, variance in float32."""
     for name, table in known(arguments):
         width = np.ptp(table.astype(np.float32), axis=0)
         if (width == 0).any():

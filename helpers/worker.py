@@ -21,7 +21,7 @@ import numpy as np
 from jax import random
 from jax.flatten_util import ravel_pytree
 
-from helpers.launch import LOST
+from helpers.launch import GONE, LOST
 from helpers.scale import (
     CHUNK,
     MAX_CHUNKS,
@@ -218,9 +218,7 @@ def join(coordinator: str, processes: int, process: int, bind: Any) -> None:
         )
         jax.devices()  # the processes tell each other which they have
     except RuntimeError as error:
-        raise ConnectionError(
-            f"another process is gone or silent: {error}"
-        ) from error
+        raise ConnectionError(f"{GONE} or silent: {error}") from error
 
 
 def agree(**settings: float) -> None:
