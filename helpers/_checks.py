@@ -16,6 +16,7 @@ import numpy as np
 from jax.core import Tracer
 
 KINDS = (jnp.floating, jnp.integer, jnp.bool_)
+ARRAYS = (jax.Array, np.ndarray, np.generic, bool, int, float)
 
 
 def brief(value: Any) -> str:
@@ -96,9 +97,12 @@ def _is_numbers(value):
 
 
 def are_arrays(*values: Any) -> bool:
-    """Tell whether all are numbers or arrays of them, and no lists."""
-    return are_numbers(*values) and not any(
-        isinstance(value, list | tuple) for value in values
+    """Tell whether all are numbers or arrays of them.
+
+    Lists are none, nor columns of pandas: compiled functions take neither.
+    """
+    return all(isinstance(value, ARRAYS) for value in values) and are_numbers(
+        *values
     )
 
 
@@ -150,17 +154,28 @@ def are_floats(params: Any) -> bool:
 
 
 def check_floats(params: Any) -> None:
-    """Refuse what ``are_floats`` does."""
+    """Refuse what ``are_floats`` does, and what is not finite."""
     if not are_floats(params):
         raise TypeError(refusal("be floats", {"params": params}))
+    check_finite(params=params)
+
+
+def check_leaves(**arguments: Any) -> None:
+    """Refuse pytrees but of arrays, such as a table of pandas."""
+    for name, value in arguments.items():
+        for leaf in jax.tree.leaves(value):
+            if not isinstance(leaf, jax.Array) and not are_arrays(leaf):
+                wanted = "be arrays, in any pytree"
+                raise TypeError(refusal(wanted, {name: value}))
 
 
 def check_weights(params: Any) -> None:
-    """Refuse params but of the form of ``LogisticRegression``'s."""
+    """Refuse params but finite ones, as ``LogisticRegression`` has them."""
     form = {"params": dict.fromkeys(("w1", "w2", "b"), ())}
     if not are_floats(params) or form != jax.tree.map(np.shape, params):
         wanted = "be those of LogisticRegression, three floats"
         raise TypeError(refusal(wanted, {"params": params}))
+    check_finite(params=params)
 
 
 def check_optimizer(optimizer: Any) -> None:
@@ -181,6 +196,25 @@ def check_state(optimizer: Any, params: Any, opt_state: Any) -> None:
             raise ValueError(
                 "opt_state must be what optimizer.init(params) or the last "
                 f"step returned, got {brief(opt_state)}"
+            )
+
+
+def check_scalar_loss(loss_fn: Any, params: Any, dataset: Any) -> None:
+    """Refuse a function that does not return a scalar."""
+    out = jax.eval_shape(loss_fn, params, dataset)
+    if (shapes := jax.tree.map(np.shape, out)) != ():
+        raise ValueError(
+            f"loss_fn must return a scalar, such as a mean, got {shapes}"
+        )
+
+
+def check_scalars(**arguments: Any) -> None:
+    """Refuse tuples but of single numbers."""
+    for name, value in arguments.items():
+        if any(map(np.ndim, value)):
+            raise ValueError(
+                f"{name} must hold single numbers, got the shapes "
+                f"{list(map(np.shape, value))}: jax.vmap maps over many"
             )
 
 
@@ -286,9 +320,15 @@ def are_finite(*values: Any) -> bool:
 
 def check_finite(**arguments: Any) -> None:
     """Refuse NaN, infinity, and what float32 takes for it."""
-    if not are_finite(*jax.tree.leaves(arguments)):
-        names = listed(arguments)
-        raise ValueError(f"{names} must be finite, got NaN or infinity")
+    for name, value in arguments.items():
+        leaves = jax.tree.leaves(value)
+        if not are_finite(*leaves):
+            given = "NaN or infinity"
+            if all(
+                is_traced(leaf) or np.isfinite(leaf).all() for leaf in leaves
+            ):
+                given = "a number too large for float32"
+            raise ValueError(f"{name} must be finite, got {given}")
 
 
 def check_no_nan(**arguments: Any) -> None:
@@ -329,11 +369,15 @@ def check_positive(hint: str = "", **arguments: Any) -> None:
 def check_varied(**arguments: Any) -> None:
     """Refuse tables with a column of no, or infinite, variance in float32."""
     for name, table in known(arguments):
-        width = np.ptp(table.astype(np.float32), axis=0)
-        if (width == 0).any():
+        table = table.astype(np.float32)
+        width = np.ptp(table, axis=0)
+        variance = np.var(table, axis=0, dtype=np.float64)
+        # JAX takes numbers below the least normal one for 0.
+        flat = (width == 0) | (variance < np.finfo(np.float32).tiny)
+        if flat.any():
             raise ValueError(
                 f"{name} must vary in float32, got a constant in column "
-                f"{np.flatnonzero(width == 0)[0]}"
+                f"{np.flatnonzero(flat)[0]}"
             )
         total = len(table) * np.square(width, dtype=np.float64)
         check_finite(**{f"the variance of {name}": total})

@@ -21,6 +21,7 @@ from helpers._checks import (
     check_no_nan,
     check_numbers,
     check_positive,
+    check_scalars,
     check_table,
     check_tuple,
     check_whole,
@@ -44,14 +45,16 @@ class Line(NamedTuple):
 
         Raises:
             TypeError: an argument is of a wrong kind.
-            ValueError: ``factor`` is not a finite number above zero (checked
-                unless it is traced).
+            ValueError: ``factor`` is not above zero, or a number is not
+                finite (checked unless it is traced).
         """
         check_arrays(factor=factor)
         check_positive(
             ": 0 erases the line and a negative factor swaps the labels",
             factor=factor,
         )
+        check_tuple(Line, line=self)
+        check_finite(line=self)
         return Line(*(factor * value for value in self))
 
 
@@ -173,7 +176,7 @@ def make_dataset(
     Args:
         key: a key of ``jax.random.key``; the same key gives the same data.
         n: how many points, at least 1.
-        line: the line whose logits load the coins.
+        line: the line whose logits load the coins, three numbers.
 
     Returns:
         A Dataset of n points.
@@ -181,11 +184,15 @@ def make_dataset(
     Raises:
         TypeError: an argument is of a wrong kind.
         ValueError: n is no whole number above 0, or the line is not finite
-            (checked unless it is traced).
+            (checked unless it is traced) or of arrays.
 
     Source: the blog's data set, drawn with a key instead of an unseeded
     global generator, and with unrounded probabilities.
     """
+    check_tuple(Line, line=line)
+    check_scalars(line=line)
+    check_finite(line=line)
+    check_whole(1, n=n)
     check_key(key)
     points_key, labels_key = jax.random.split(key)
     x, y = sample_points(points_key, n)

@@ -12,11 +12,13 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from helpers._checks import (
+    check_arrays,
     check_between,
     check_finite,
     check_numbers,
     check_positive,
     check_same_shape,
+    check_scalars,
     check_some,
     check_tuple,
     check_whole,
@@ -82,8 +84,8 @@ def expected_scores(
     Args:
         logit: log-odds of label 1 to judge, of any shape, finite.
         true_logit: log-odds that load the coins, of the same shape, finite.
-        mass: the weight of each point, of the same shape, finite, none below
-            0; all alike by default.
+        mass: the weight of each point, an array of the same shape, finite,
+            none below 0; all alike by default.
 
     Returns:
         The expected Scores.
@@ -102,7 +104,7 @@ def expected_scores(
     check_some(logit=logit)
     check_finite(logit=logit, true_logit=true_logit)
     if mass is not None:
-        check_numbers(mass=mass)
+        check_arrays(mass=mass)
         check_same_shape(mass=mass, logit=logit)
         check_finite(mass=mass)
         check_between(0, np.inf, mass=mass)
@@ -143,11 +145,7 @@ def logit_grid(line: Line, n: int = 4001) -> tuple[jax.Array, jax.Array]:
     """
     check_whole(2, n=n)
     check_tuple(Line, line=line)
-    if any(np.ndim(value) for value in line):
-        raise ValueError(
-            "line must be a Line of three numbers, got the shapes "
-            f"{[np.shape(value) for value in line]}: jax.vmap maps over many"
-        )
+    check_scalars(line=line)
     check_finite(line=line)
     if not is_traced(line[:2]) and not np.any(np.float32(line[:2])):
         raise ValueError(

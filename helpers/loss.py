@@ -19,6 +19,7 @@ from helpers._checks import (
     check_floats,
     check_functions,
     check_labels,
+    check_leaves,
     check_numbers,
     check_same_shape,
     check_some,
@@ -68,7 +69,7 @@ def mean_loss(
 
     Args:
         apply_fn: ``apply_fn(params, *inputs)`` returns the logits.
-        params: the model's params, any pytree.
+        params: the model's params, any pytree of arrays.
         dataset: a tuple ``(*inputs, label)`` of arrays with one leading axis
             of length n, such as a ``Dataset``; or a single example, its
             label a scalar.
@@ -79,13 +80,17 @@ def mean_loss(
     Raises:
         TypeError: an argument is of a wrong kind.
         ValueError: the lengths differ or are 0, the logits have another
-            shape than the labels, a point is not finite, or a label is
-            neither 0 nor 1 (values are checked unless they are traced).
+            shape than the labels, a point or a param is not finite, or a
+            label is neither 0 nor 1 (values are checked unless they are
+            traced).
     """
     check_columns(dataset)
     check_some(dataset=dataset[-1])
     check_finite(dataset=dataset)
+    check_labels(label=dataset[-1])
     check_functions(apply_fn=apply_fn)
+    check_leaves(params=params)
+    check_finite(params=params)
     *inputs, label = dataset
     logit = apply_fn(params, *inputs)
     return binary_cross_entropy(logit, label).mean()
@@ -113,6 +118,7 @@ def per_example_value_and_grad(
     # Under vmap, mean_loss sees no values: they are checked here.
     check_finite(dataset=dataset)
     check_labels(label=dataset[-1])
+    check_functions(apply_fn=apply_fn)
     check_floats(params)
     # The mean over a single example is that example's loss.
     of_one = jax.value_and_grad(partial(mean_loss, apply_fn))

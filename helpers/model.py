@@ -42,7 +42,7 @@ class LogisticRegression(nn.Module):
                 finite (checked unless it is traced).
         """
         check_numbers(x=x, y=y)
-        check_finite(x=x, y=y)
+        check_finite(params=self.variables, x=x, y=y)
         check_broadcast(x=x, y=y)
         w1 = self.param("w1", jax.random.normal, ())
         w2 = self.param("w2", jax.random.normal, ())

@@ -39,8 +39,8 @@ class MLP(nn.Module):
         Raises:
             TypeError: an argument is of a wrong kind.
             ValueError: there is no input, the shapes differ, a width is no
-                whole number above 0, or an input is not finite (checked
-                unless it is traced).
+                whole number above 0, or an input or a param is not finite
+                (checked unless it is traced).
         """
         check_type(tuple, widths=self.widths)
         check_whole(
@@ -52,7 +52,7 @@ class MLP(nn.Module):
                 "inputs must be at least one array, all of one shape, got "
                 f"shapes {list(map(jnp.shape, inputs))}"
             )
-        check_finite(inputs=inputs)
+        check_finite(params=self.variables, inputs=inputs)
         hidden = jnp.stack(inputs, axis=-1)
         for width in self.widths:
             hidden = nn.tanh(nn.Dense(width)(hidden))

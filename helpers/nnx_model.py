@@ -16,6 +16,7 @@ from helpers._checks import (
     check_finite,
     check_floats,
     check_functions,
+    check_labels,
     check_numbers,
     check_some,
     check_type,
@@ -56,7 +57,7 @@ class NNXLogisticRegression(nnx.Module):
                 finite (checked unless it is traced).
         """
         check_numbers(x=x, y=y)
-        check_finite(x=x, y=y)
+        check_finite(params=nnx.state(self, nnx.Param), x=x, y=y)
         check_broadcast(x=x, y=y)
         x, y = jnp.asarray(x), jnp.asarray(y)
         return self.w1[...] * x + self.w2[...] * y + self.b[...]
@@ -67,20 +68,22 @@ def model_loss(model: nnx.Module, dataset: Dataset) -> jax.Array:
 
     Args:
         model: called on the data set's inputs, returns the logit.
-        dataset: a tuple of inputs, then the label, of one shape (n,).
+        dataset: a tuple of inputs, then the label, arrays with one leading
+            axis.
 
     Returns:
         The mean loss in nats, a float32 scalar.
 
     Raises:
         TypeError: an argument is of a wrong kind.
-        ValueError: there are no examples, or as ``binary_cross_entropy``.
+        ValueError: there are no examples, or as ``mean_loss``.
     """
     check_type(nnx.Module, model=model)
     check_functions(model=model)
     check_columns(dataset)
     check_some(dataset=dataset[-1])
     check_finite(dataset=dataset)
+    check_labels(label=dataset[-1])
     *inputs, label = dataset
     return binary_cross_entropy(model(*inputs), label).mean()
 
@@ -120,7 +123,8 @@ def from_linen(model: nnx.Module, params: Any) -> None:
 
     Raises:
         TypeError: an argument is of a wrong kind.
-        ValueError: the names or shapes differ; the model stays as it was.
+        ValueError: the names or shapes differ, or a number is not finite;
+            the model stays as it was.
     """
     check_floats(params)
     if (given := jax.tree.map(jnp.shape, params)) != (

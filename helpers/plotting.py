@@ -21,6 +21,8 @@ from matplotlib.figure import Figure
 from matplotlib_inline.backend_inline import configure_inline_support
 from PIL import Image
 
+from helpers._checks import brief, check_finite, check_labels
+
 # Colours that colour-blind readers can tell apart: Okabe and Ito's two for
 # the labels, a purple of Paul Tol's for what is learned.
 BLUE = "#0072B2"
@@ -101,8 +103,12 @@ def plot_dataset(
         strength: opacity, from 0 (unseen) to 1.
         legend: whether to name the markers above the plane.
         size: of a marker, in points².
+
+    Raises:
+        ValueError: a label is neither 0 nor 1.
     """
     label = np.asarray(dataset.label)
+    check_labels(label=label)
     sns.scatterplot(
         x=np.asarray(dataset.x),
         y=np.asarray(dataset.y),
@@ -148,12 +154,18 @@ def plot_boundary(
     Args:
         ax: where to draw, its limits already set.
         line: numbers ``w1``, ``w2`` and ``b``, w1 and w2 not both 0.
-        label: written along the line.
+        label: written along the line, if that is in sight.
         learned: dashed and purple instead of solid and black.
         at: where the label begins, as a share of the visible line.
+
+    Raises:
+        ValueError: a number is not finite, or w1 and w2 are both 0.
     """
     color = PURPLE if learned else INK
     w1, w2, b = float(line.w1), float(line.w2), float(line.b)
+    check_finite(line=(w1, w2, b))
+    if w1 == w2 == 0:
+        raise ValueError(f"line must have w1 or w2 other than 0, got {line}")
     # Along the line from its point nearest the origin, steep or not.
     t = np.linspace(-12, 12, 2401) / np.hypot(w1, w2)
     foot = -b / (w1**2 + w2**2)
@@ -165,7 +177,7 @@ def plot_boundary(
     x, y = np.array([x, y])[:, seen][:, :: 1 if w2 > 0 else -1]
     style = {"linestyle": (0, (4, 2))} if learned else {}
     ax.plot(x, y, color=color, zorder=4, **style)
-    if label:
+    if label and len(x):
         here = int(at * (len(x) - 1))
         ax.annotate(
             label,
@@ -349,14 +361,22 @@ def plot_training_grid(
     """Draw a run in panels, two abreast: what the line of each gets wrong.
 
     Args:
-        dataset: arrays ``x``, ``y`` and ``label``, each of shape (n,).
+        dataset: a ``Dataset`` of arrays of shape (n,).
         lines: the learned line of each panel, an even number of them.
         titles: the title of each panel.
         true_line: drawn solid in every panel.
 
     Returns:
         The figure. Misclassified points are strong, the others faint.
+
+    Raises:
+        ValueError: the lines are not in pairs, or the titles not as many.
     """
+    if not lines or len(lines) % 2 or len(lines) != len(titles):
+        raise ValueError(
+            "lines must be an even number, with as many titles, got "
+            f"{len(lines)} lines and {len(titles)} titles"
+        )
     rows = len(lines) // 2
     fig, axes = plt.subplots(
         rows, 2, figsize=(5.6, 1.75 * rows), sharex=True, sharey=True
@@ -524,10 +544,15 @@ def plot_fan(ax: Axes, lines) -> Axes:
     Args:
         ax: where to draw, its limits already set.
         lines: arrays ``w1``, ``w2`` (none 0) and ``b``, each of shape (k,).
+
+    Raises:
+        ValueError: a w2 is 0.
     """
     (left, right), (low, high) = ax.get_xlim(), ax.get_ylim()
     x = np.array([[left], [right]])
     w1, w2, b = (np.asarray(w) for w in (lines.w1, lines.w2, lines.b))
+    if not w2.all():
+        raise ValueError(f"lines.w2 must not be 0, got {brief(w2)}")
     y = -(w1 * x + b) / w2
     ax.plot(x, y, color=PURPLE, lw=0.7, alpha=0.6, zorder=3)
     ax.set(xlim=(left, right), ylim=(low, high))
@@ -580,7 +605,7 @@ def plot_contour(
         ax: where to draw.
         x, y: the grid's coordinates, of shape (m, k).
         logit: of shape (m, k).
-        label: written at the longest piece.
+        label: written at the longest piece, if there is one.
         learned: dashed and purple instead of solid and black.
         at: where the label stands, as a share of that piece.
         offset: from there to the label's middle, in typographic points.
@@ -594,8 +619,8 @@ def plot_contour(
         linewidths=mpl.rcParams["lines.linewidth"],
         zorder=4,
     )
-    if label:
-        longest = max(lines.allsegs[0], key=len)
+    longest = max(lines.allsegs[0], key=len)
+    if label and len(longest):
         ax.annotate(
             label,
             longest[int(at * (len(longest) - 1))],
@@ -619,7 +644,11 @@ def plot_two_kinds(
         x, y: the features, arrays of shape (n,).
         label: 0 or 1, of shape (n,).
         names: of label 0 and label 1, written above the axes.
+
+    Raises:
+        ValueError: a label is neither 0 nor 1.
     """
+    check_labels(label=label)
     # One call, so that neither kind lies on top of the other.
     sns.scatterplot(
         x=np.asarray(x),

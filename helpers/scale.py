@@ -107,8 +107,8 @@ def chunk_rows(params: Any, key: jax.Array, indices: ArrayLike) -> jax.Array:
         and np.issubdtype(indices.dtype, np.integer)
     ):
         raise TypeError(
-            "indices must be whole numbers of shape (k,), got "
-            f"{brief(indices)}"
+            "indices must be an array of shape (k,), of whole numbers of at "
+            f"most 32 bits, got {brief(indices)}"
         )
     check_between(0, MAX_CHUNKS - 1, indices=indices)
     # Drawn and summed in one loop, a point is drawn again for each sum.

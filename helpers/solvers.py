@@ -24,9 +24,11 @@ from helpers._checks import (
     check_functions,
     check_key,
     check_labels,
+    check_leaves,
     check_number,
     check_numbers,
     check_positive,
+    check_scalar_loss,
     check_some,
     check_table,
     check_vectors,
@@ -93,8 +95,9 @@ def logistic_sums(
 
     Args:
         params: of ``LogisticRegression``.
-        dataset: arrays x, y and label of one shape (n,), n at least 1. If
-            ``ROWS`` does not divide n, XLA copies them in each call.
+        dataset: arrays x, y and label of one shape (n,), the label 0 or 1.
+            Their values are traced: ``by_sums`` checks them. If ``ROWS`` does
+            not divide n, XLA copies them in each call.
 
     Returns:
         What ``chunk_sums`` returns, for all n points.
@@ -125,6 +128,7 @@ def logistic_means(
     Arguments are those of ``logistic_sums``.
 
     Raises:
+        TypeError: as ``logistic_sums``.
         ValueError: there are no points, or as ``logistic_sums``.
     """
     sums = logistic_sums(params, dataset)
@@ -164,8 +168,10 @@ def derivatives(
 
     Raises:
         TypeError: params are no floats.
+        ValueError: ``loss_fn`` returns no scalar.
     """
     check_floats(params)
+    check_scalar_loss(loss_fn, params, dataset)
     flat, unravel = ravel_pytree(params)
 
     def of_flat(flat):
@@ -183,15 +189,18 @@ def by_autodiff(
     Args:
         loss_fn: ``loss_fn(params, dataset)`` returns a scalar. Make it once
             and keep it: it is compared by identity, as in ``fit``.
-        dataset: passed on to ``loss_fn``.
+        dataset: any pytree of arrays, passed on to ``loss_fn``, which sees
+            no values: what is wrong with them makes the loss NaN.
 
     Returns:
         An objective of params, any pytree of floats.
 
     Raises:
-        TypeError: ``loss_fn`` cannot be called.
+        TypeError: ``loss_fn`` cannot be called, or dataset holds others than
+            arrays.
     """
     check_functions(loss_fn=loss_fn)
+    check_leaves(dataset=dataset)
     return lambda params: derivatives(loss_fn, params, dataset)
 
 
@@ -221,14 +230,14 @@ def full_step(gradient: np.ndarray, hessian: np.ndarray) -> np.ndarray:
     check_some(gradient=gradient)
     if not (np.isfinite(gradient).all() and np.isfinite(hessian).all()):
         raise ValueError(
-            "objective must return finite numbers, got NaN or infinity: look "
+            "gradient and hessian must be finite, got NaN or infinity: look "
             "for them in dataset and in params"
         )
     if not (values := np.linalg.eigvalsh(hessian))[0] > 1e-6 * values[-1]:
         raise ValueError(
-            "params must be determined by the objective, got a singular "
-            "Hessian: an input is constant or a copy of others, the labels "
-            "are separable, or params start too far away"
+            "hessian must be positive, got a singular one: an input is "
+            "constant or a copy of others, the labels are separable, or "
+            "params start too far away"
         )
     return -np.linalg.solve(hessian, gradient)
 
@@ -272,9 +281,10 @@ def newton(
         shape (passes,).
 
     Raises:
-        TypeError: params are no floats.
+        TypeError: an argument is of a wrong kind.
         ValueError: tolerance or max_passes is out of range, or tolerance is
-            not reached; the Hessian is singular; a number is not finite; or
+            not reached; the objective returns other shapes; the Hessian is
+            singular; a number is not finite; or
             the loss has no lowest point, as with separable labels, or none
             that near, with a large tolerance.
 
@@ -291,9 +301,16 @@ def newton(
 
     def evaluate(flat):
         loss, *rest = objective(shaped(unravel, flat))
+        if [*map(np.shape, rest)] != [flat.shape, 2 * flat.shape]:
+            raise ValueError(
+                "objective must return a loss, a gradient and a Hessian, of "
+                f"{flat.size} params, got the shapes "
+                f"{list(map(np.shape, (loss, *rest)))}"
+            )
         return float(loss), *(np.array(part, float) for part in rest)
 
     loss, gradient, hessian = evaluate(flat)
+    check_finite(**{"the loss of objective(params)": loss})
     norms, flatter = [np.linalg.norm(gradient)], 1.0
     while not norms[-1] <= tolerance and len(norms) < max_passes:
         step = full_step(gradient, hessian)
@@ -337,10 +354,11 @@ def minibatches(key: jax.Array, dataset: Any, size: int) -> Any:
 
     Raises:
         TypeError: an argument is of a wrong kind.
-        ValueError: the arrays differ in length, or size is no whole number
-            from 1 to n.
+        ValueError: the arrays differ in length or are empty, or size is no
+            whole number from 1 to n.
     """
     check_examples(dataset)
+    check_some(dataset=dataset[-1])
     n = len(dataset[-1])
     check_whole(1, n, size=size)
     check_key(key)

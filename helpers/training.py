@@ -16,7 +16,9 @@ from jax.core import Tracer
 from helpers._checks import (
     check_floats,
     check_functions,
+    check_leaves,
     check_optimizer,
+    check_scalar_loss,
     check_state,
     check_whole,
 )
@@ -34,23 +36,26 @@ def train_step(
     Args:
         loss_fn: ``loss_fn(params, dataset)`` returns a scalar.
         optimizer: an Optax gradient transformation.
-        params: where to step from, any pytree of floats.
+        params: where to step from, any pytree of floats, finite.
         opt_state: what ``optimizer.init`` or the last step returned.
-        dataset: passed on to ``loss_fn``.
+        dataset: any pytree of arrays, passed on to ``loss_fn``.
 
     Returns:
         The new params, the new state, and the loss *before* the step.
 
     Raises:
         TypeError: an argument is of a wrong kind.
-        ValueError: opt_state belongs to another optimizer or other params, or
-            what ``loss_fn`` raises.
+        ValueError: opt_state belongs to another optimizer or other params, a
+            param is not finite, or what ``loss_fn`` raises; if it is compiled
+            it raises nothing, and what is wrong in ``dataset`` makes the loss
+            NaN.
 
     Source: the blog's ``update_weights``, which loses the new state.
     """
     check_functions(loss_fn=loss_fn)
     check_optimizer(optimizer)
     check_floats(params)
+    check_leaves(dataset=dataset)
     check_state(optimizer, params, opt_state)
     loss, grads = jax.value_and_grad(loss_fn)(params, dataset)
     updates, opt_state = optimizer.update(grads, opt_state, params)
@@ -105,7 +110,11 @@ def is_finite(
 
     Returns:
         A boolean scalar.
+
+    Raises:
+        ValueError: ``loss_fn`` returns no scalar.
     """
+    check_scalar_loss(loss_fn, params, dataset)
     loss_and_grads = jax.value_and_grad(loss_fn)(params, dataset)
     # A sum is finite only where all its terms are.
     return jnp.isfinite(sum(map(jnp.sum, jax.tree.leaves(loss_and_grads))))
@@ -124,9 +133,9 @@ def fit(
         loss_fn: ``loss_fn(params, dataset)`` returns a scalar. Make it once
             and keep it: it and ``optimizer`` are compared by identity, and
             new ones are compiled anew.
-        params: where to start, any pytree of floats.
+        params: where to start, any pytree of floats, finite.
         optimizer: an Optax gradient transformation.
-        dataset: passed on to ``loss_fn``.
+        dataset: any pytree of arrays, passed on to ``loss_fn``.
         epochs: how many steps, at least 1.
 
     Returns:
@@ -134,9 +143,9 @@ def fit(
 
     Raises:
         TypeError: an argument is of a wrong kind.
-        ValueError: epochs is no whole number above 0, or what ``loss_fn``
-            raises; if it raises nothing, a loss that is not finite stands in
-            the History.
+        ValueError: epochs is no whole number above 0, a param is not finite,
+            ``loss_fn`` returns no scalar, or what it raises; if it raises
+            nothing, a loss that is not finite stands in the History.
 
     Source: the blog's training loop.
     """
@@ -145,6 +154,7 @@ def fit(
     check_functions(loss_fn=loss_fn)
     check_optimizer(optimizer)
     check_floats(params)
+    check_leaves(dataset=dataset)
     finite = is_finite(loss_fn, params, dataset)
     if isinstance(finite, Tracer) or not finite:
         loss_fn(params, dataset)  # not compiled, it can say what is wrong

@@ -18,12 +18,14 @@ from helpers._checks import (
     check_arrays,
     check_between,
     check_broadcast,
+    check_finite,
     check_floats,
     check_functions,
     check_labels,
     check_number,
     check_numbers,
     check_positive,
+    check_scalar_loss,
     check_some,
     check_tuple,
     check_vectors,
@@ -51,9 +53,10 @@ def covariance(
 
     Raises:
         TypeError: an argument is of a wrong kind.
-        ValueError: there are no examples, or the data does not determine
-            the params: the Hessian has no inverse in float32, or is not
-            positive (checked unless it is traced).
+        ValueError: there are no examples, a param is not finite, ``loss_fn``
+            returns no scalar, or the data does not determine the params: the
+            Hessian is not finite, has no inverse in float32, or is not
+            positive (values are checked unless they are traced).
 
     It describes many independent examples and a model that contains the
     truth. A fit to separable labels that was stopped is *not* noticed.
@@ -69,11 +72,14 @@ def covariance(
             "dataset must hold arrays of at least one example, got shapes "
             f"{list(map(np.shape, dataset))}"
         )
+    check_scalar_loss(loss_fn, params, dataset)
     flat, unravel = ravel_pytree(params)
     hessian = jax.hessian(lambda flat: loss_fn(unravel(flat), dataset))(flat)
+    # What is wrong with labels is in the loss alone: its slopes ignore them.
+    check_finite(**{"loss_fn(params, dataset)": loss_fn(params, dataset)})
+    check_finite(**{"the Hessian of loss_fn": hessian})
     if not isinstance(hessian, Tracer) and not (
-        np.isfinite(hessian).all()
-        and (values := np.linalg.eigvalsh(hessian))[0] > 1e-6 * values[-1]
+        (values := np.linalg.eigvalsh(hessian))[0] > 1e-6 * values[-1]
     ):
         raise ValueError(
             "params must be determined by dataset, got a singular Hessian: "
@@ -141,7 +147,10 @@ def binomial_interval(
     check_broadcast(count=count, n=n)
     check_between(0, np.inf, count=count)
     if not is_traced((count, n)) and np.any(np.asarray(count) > np.asarray(n)):
-        raise ValueError("count must be at most n, got more hits than tries")
+        raise ValueError(
+            "count must be at most n, got more hits than tries: "
+            f"{brief(count)} of {brief(n)}"
+        )
     z = jax.scipy.stats.norm.ppf((1 + level) / 2)
     n = jnp.asarray(n, float)
     share = jnp.asarray(count) / n

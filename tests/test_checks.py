@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import pandas as pd
 import pytest
 from manuscript import ROOT
 
@@ -27,6 +28,8 @@ NONE += [
 ]
 WEIGHTS = {"params": {"w1": 1.0, "w2": np.float32(2), "b": jnp.zeros(())}}
 ROWS = np.ones((3, 2))
+INF = np.float32(np.inf)
+COLUMN = pd.Series([1.0, 2.0])
 ADAM = optax.adam(0.1)
 WORDS = ", whole ones of at most 32 bits, got "
 
@@ -55,8 +58,11 @@ def look(traced):
     checks.check_finite(x=traced / 0)
     checks.check_positive(x=traced)
     checks.check_labels(x=traced)
-    with pytest.raises(ValueError, match=r"^x and y must be finite"):
-        checks.check_finite(x=traced, y=np.inf)
+    with pytest.raises(ValueError, match=r"^y must be finite"):
+        checks.check_finite(x=traced, y=[traced, np.inf])
+    with pytest.raises(ValueError, match=r"^y must be finite, got a number t"):
+        checks.check_finite(x=traced, y=[traced, 1e39])
+    checks.check_floats({"w": traced})
     with pytest.raises(ValueError, match=r"^y must be at least 0, got -1$"):
         checks.check_between(0, np.inf, x=traced, y=-1)
     return traced
@@ -78,10 +84,16 @@ FINE = [
     partial(checks.check_tuple, Line, line=Line(1, np.ones(2), 3.0)),
     partial(checks.check_floats, {"a": 1.0, "b": [jnp.ones(2)]}),
     partial(checks.check_weights, WEIGHTS),
+    partial(
+        checks.check_leaves, a=(), b={"x": ROWS, "key": jax.random.key(0)}
+    ),
+    partial(checks.check_scalar_loss, lambda p, d: (p * d).sum(), 1.0, ROWS),
+    partial(checks.check_scalars, a=(1, 2), line=Line(1, 2, jnp.ones(()))),
     partial(checks.check_optimizer, optax.sgd(0.1)),
     partial(checks.check_state, ADAM, {"w": 1.0}, ADAM.init({"w": 2.0})),
     partial(checks.check_varied, x=[[1, 2], [3, 5]], y=np.eye(2, dtype=bool)),
     partial(checks.check_varied, x=1e19 * ROWS[:2] * [[1.0], [2.0]]),
+    partial(checks.check_varied, x=1e-18 * ROWS[:2] * [[1.0], [2.0]]),
     partial(checks.check_same_shape, x=1, y=2.0),
     partial(checks.check_same_shape, x=ROWS, y=ROWS),
     partial(checks.check_vectors, x=[], y=np.ones(0)),
@@ -131,6 +143,12 @@ WRONG_KINDS = [
         "y must be one number, got array([1.])",
     ),
     (partial(checks.check_number, x="1"), "x must be one number, got '1'"),
+    (partial(checks.check_arrays, x=1, y=COLUMN), "x and y must be numbers "),
+    (
+        partial(checks.check_leaves, a=(), b={"x": "1"}),
+        "b must be arrays, in any pytree, got {'x': '1'}",
+    ),
+    (partial(checks.check_leaves, a=[1, COLUMN]), "a must be arrays, in any"),
     (
         partial(checks.check_type, range, a=range(1), b=[0]),
         "b must be of type range, got [0]",
@@ -241,7 +259,33 @@ WRONG_VALUES = [
     (partial(checks.check_range, 3, r=range(2, -2, -1)), "r must be from 0 t"),
     (
         partial(checks.check_finite, x=1, y=np.float64(1e39)),
-        "x and y must be finite, got NaN or infinity",
+        "y must be finite, got a number too large for float32",
+    ),
+    (
+        partial(checks.check_finite, x=1, y=[1e39, np.inf]),
+        "y must be finite, got NaN or infinity",
+    ),
+    (
+        partial(checks.check_floats, {"a": 1.0, "b": np.float32(np.nan)}),
+        "params must be finite, got NaN or infinity",
+    ),
+    (
+        partial(
+            checks.check_weights, {"params": WEIGHTS["params"] | {"b": INF}}
+        ),
+        "params must be finite, got NaN or infinity",
+    ),
+    (
+        partial(checks.check_scalar_loss, lambda p, d: p * d, 1.0, ROWS),
+        "loss_fn must return a scalar, such as a mean, got (3, 2)",
+    ),
+    (
+        partial(checks.check_scalar_loss, lambda p, d: (p, d), 1.0, 2.0),
+        "loss_fn must return a scalar, such as a mean, got ((), ())",
+    ),
+    (
+        partial(checks.check_scalars, a=(1, 2), line=Line(1, 2, np.ones(2))),
+        "line must hold single numbers, got the shapes [(), (), (2,)]: jax.vm",
     ),
     (
         partial(checks.check_no_nan, x=1, y=[1, np.nan]),
@@ -273,11 +317,15 @@ WRONG_VALUES = [
     ),
     (
         partial(checks.check_varied, x=[[1e20], [2e20]]),
-        "the variance of x must be finite, got NaN or infinity",
+        "the variance of x must be finite, got a number too large for float32",
     ),
     (
         partial(checks.check_varied, x=[[1e19], [-1e19]] * 2),
-        "the variance of x must be finite, got NaN or infinity",
+        "the variance of x must be finite, got a number too large for float32",
+    ),
+    (
+        partial(checks.check_varied, x=[[1, 1e-20], [2, 3e-20]]),
+        "x must vary in float32, got a constant in column 1",
     ),
     (
         partial(checks.check_labels, ", see", label=[-1, 0, 0.5, 1, 2, 3]),

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import pandas as pd
 import pytest
 from flax import nnx
 from hypothesis import given, settings
@@ -111,6 +112,12 @@ def model():
     return NNXLogisticRegression(nnx.Rngs(0))
 
 
+def with_params(rngs, params):
+    of_these = NNXLogisticRegression(rngs)
+    nnx.update(of_these, params["params"])
+    return of_these
+
+
 def nnx_optimizer():
     return nnx.Optimizer(model(), sgd, wrt=nnx.Param)
 
@@ -123,6 +130,7 @@ INF = np.float32([np.inf] * 6)
 NOT_NUMBERS = [None, "1", 1j, [[1.0], [1.0, 2.0]], {"a": 1}, KEY]
 NOT_FINITE = [NAN, INF, -INF, np.full(6, 1e39)]
 NOT_KEYS = [None, 0, "key", np.zeros(2), random.split(KEY)]
+NO_ARRAYS = ["data", DATA._replace(x="x"), pd.DataFrame(DATA._asdict())]
 NOT_LABELS = [LABEL + 2, -LABEL, LABEL / 2, NAN, INF]
 NOT_WHOLE = [0, -1, 1.5, np.nan, np.inf, "3", None, [3]]
 NOT_FUNCTIONS = [None, 1, "loss"]
@@ -144,6 +152,7 @@ COLUMNS = [
     DATA._replace(label=LABEL[:5]),
 ]
 NO_TUPLES = [None, 1.0, "data", DATA._replace(x=None), DATA._replace(x="x")]
+FRAMES = [DATA._replace(x=pd.Series(X)), pd.DataFrame(DATA._asdict())]
 LABELS = [DATA._replace(label=label) for label in NOT_LABELS[:3]]
 NOT_PARAMS = [None, {}, 1, "params", {"params": {"w1": None}}]
 NOT_WEIGHTS = [
@@ -155,6 +164,13 @@ NOT_WEIGHTS = [
 ]
 # Compiled functions cannot say what is wrong with a string.
 SOME_WEIGHTS = [p for p in NOT_WEIGHTS[:-1] if p != "params"]
+# Of these the values are wrong, which is seen unless they are traced.
+WILD = [
+    {"params": {**BLOG_PARAMS["params"], "w2": np.float32(value)}}
+    for value in (np.nan, np.inf)
+]
+NOT_PARAMS += WILD
+NOT_WEIGHTS += WILD
 
 
 class Case(NamedTuple):
@@ -168,7 +184,7 @@ class Case(NamedTuple):
 
 
 def wrong_dataset(*more):
-    return {"dataset": [*NO_TUPLES, *COLUMNS, *LABELS, *more]}
+    return {"dataset": [*NO_TUPLES, *COLUMNS, *LABELS, *FRAMES, *more]}
 
 
 DATASET = {"dataset": "dataset|label"}
@@ -188,9 +204,13 @@ WRONG_CHUNKS = {
 
 CASES = {
     "data.Line": Case(
-        TRUE_LINE.scaled,
-        {"factor": 2.0},
-        {"factor": [None, "2", [2.0], 0, -1, np.nan, np.inf, 1e39, 1j]},
+        Line.scaled,
+        {"self": TRUE_LINE, "factor": 2.0},
+        {
+            "self": [line for line in NOT_LINES if isinstance(line, Line)],
+            "factor": [None, "2", [2.0], 0, -1, np.nan, np.inf, 1e39, 1j],
+        },
+        {"self": "line"},
     ),
     "data.line_logit": Case(
         line_logit,
@@ -237,9 +257,10 @@ CASES = {
         },
     ),
     "model.LogisticRegression": Case(
-        lambda x, y: apply_fn(BLOG_PARAMS, x, y),
-        {"x": X, "y": Y},
+        lambda params, x, y: apply_fn(params, x, y),
+        {"params": BLOG_PARAMS, "x": X, "y": Y},
         {
+            "params": WILD,
             "x": [*NOT_NUMBERS, *NOT_FINITE, X[:5]],
             "y": [*NOT_NUMBERS, *NOT_FINITE, Y[:5]],
         },
@@ -255,7 +276,11 @@ CASES = {
     "loss.mean_loss": Case(
         mean_loss,
         {"apply_fn": apply_fn, "params": BLOG_PARAMS, "dataset": DATA},
-        {"apply_fn": NOT_FUNCTIONS, **wrong_dataset(NONE, ())},
+        {
+            "apply_fn": NOT_FUNCTIONS,
+            "params": ["params", {"w1": {0}}, *WILD],
+            **wrong_dataset(NONE, ()),
+        },
         DATASET,
     ),
     "loss.per_example_value_and_grad": Case(
@@ -292,7 +317,7 @@ CASES = {
             **WRONG_LOSS,
             "optimizer": [None, "sgd", 0.3, optax.sgd],
             "opt_state": [None, (), optax.adam(1.0).init(BLOG_PARAMS)],
-            "dataset": [NONE, DATA._replace(x=X[:5])],
+            "dataset": [*NO_ARRAYS, NONE, DATA._replace(x=X[:5])],
         },
     ),
     "training.fit": Case(
@@ -307,7 +332,7 @@ CASES = {
         {
             **WRONG_LOSS,
             "optimizer": [None, "sgd", 0.3, optax.sgd],
-            "dataset": [NONE, DATA._replace(x=X[:5])],
+            "dataset": [*NO_ARRAYS, NONE, DATA._replace(x=X[:5])],
             "epochs": NOT_WHOLE,
         },
     ),
@@ -325,7 +350,14 @@ CASES = {
         {
             "logit": [*NOT_NUMBERS, *NOT_FINITE, *SHAPES],
             "true_logit": [*NOT_NUMBERS, *NOT_FINITE, *SHAPES],
-            "mass": [*NOT_NUMBERS[1:], *NOT_FINITE, *SHAPES, -abs(X), 0 * X],
+            "mass": [
+                *NOT_NUMBERS[1:],
+                *NOT_FINITE,
+                *SHAPES,
+                -abs(X),
+                0 * X,
+                [1.0] * 6,
+            ],
         },
     ),
     "limits.logit_grid": Case(
@@ -396,9 +428,10 @@ CASES = {
         },
     ),
     "networks.MLP": Case(
-        lambda widths, inputs: MLP(widths).apply(MLP_PARAMS, *inputs),
-        {"widths": (2,), "inputs": (X, Y)},
+        lambda params, widths, inputs: MLP(widths).apply(params, *inputs),
+        {"params": MLP_PARAMS, "widths": (2,), "inputs": (X, Y)},
         {
+            "params": [jax.tree.map(lambda leaf: leaf * np.nan, MLP_PARAMS)],
             "widths": [None, 2, (0,), (-1,), (1.5,), ("2",)],
             "inputs": [
                 (),
@@ -478,12 +511,15 @@ CASES = {
     "solvers.derivatives": Case(
         derivatives,
         {"loss_fn": loss_fn, "params": BLOG_PARAMS, "dataset": DATA},
-        {"params": [None, {}, 1]},
+        {
+            "loss_fn": [lambda params, dataset: dataset.x],
+            "params": [None, {}, 1],
+        },
     ),
     "solvers.by_autodiff": Case(
         by_autodiff,
         {"loss_fn": loss_fn, "dataset": DATA},
-        {"loss_fn": NOT_FUNCTIONS},
+        {"loss_fn": NOT_FUNCTIONS, "dataset": NO_ARRAYS},
     ),
     "solvers.full_step": Case(
         full_step,
@@ -492,7 +528,6 @@ CASES = {
             "gradient": [*NOT_NUMBERS, X, X[:0], 1.0, NAN[:2]],
             "hessian": [*NOT_NUMBERS, np.eye(3), NAN[:4].reshape(2, 2)],
         },
-        {"gradient": "gradient|objective", "hessian": "hessian|objective"},
     ),
     "solvers.newton": Case(
         newton,
@@ -503,7 +538,12 @@ CASES = {
             "max_passes": 50,
         },
         {
-            "objective": NOT_FUNCTIONS,
+            "objective": [
+                *NOT_FUNCTIONS,
+                lambda params: (1.0, np.ones(2), np.eye(2)),
+                lambda params: (1.0, np.ones(3), np.eye(2)),
+                lambda params: (1.0, np.ones(3)),
+            ],
             "params": [*NOT_PARAMS, jax.tree.map(int, BLOG_PARAMS)],
             "tolerance": [*NOT_NUMBERS, 0, -1.0, np.nan, np.inf, X],
             "max_passes": NOT_WHOLE,
@@ -514,7 +554,13 @@ CASES = {
         {"key": KEY, "dataset": DATA, "size": 2},
         {
             "key": NOT_KEYS,
-            "dataset": [*NO_TUPLES, (), DATA._replace(x=X[:5]), (1.0, 2.0)],
+            "dataset": [
+                *NO_TUPLES,
+                (),
+                NONE,
+                DATA._replace(x=X[:5]),
+                (1.0, 2.0),
+            ],
             "size": [*NOT_WHOLE, 7],
         },
     ),
@@ -524,7 +570,7 @@ CASES = {
         {
             "key": NOT_KEYS,
             "index": [*NOT_NUMBERS, -1, 1.5, MAX_CHUNKS, np.nan, [1]],
-            "line": NOT_LINES,
+            "line": [*NOT_LINES, Line(X, X, X)],
         },
     ),
     "scale.chunk_rows": Case(
@@ -533,7 +579,7 @@ CASES = {
         {
             "params": NOT_WEIGHTS,
             "key": NOT_KEYS,
-            "indices": [*NOT_NUMBERS, 0, [-1], X],
+            "indices": [*NOT_NUMBERS, 0, [0, 1], X, np.array([2**31])],
         },
     ),
     "scale.device_mesh": Case(
@@ -565,9 +611,10 @@ CASES = {
         {**WRONG_CHUNKS, "chunks": [*WRONG_CHUNKS["chunks"], range(0)]},
     ),
     "nnx_model.NNXLogisticRegression": Case(
-        lambda rngs, x, y: NNXLogisticRegression(rngs)(x, y),
-        {"rngs": nnx.Rngs(0), "x": X, "y": Y},
+        lambda rngs, params, x, y: with_params(rngs, params)(x, y),
+        {"rngs": nnx.Rngs(0), "params": BLOG_PARAMS, "x": X, "y": Y},
         {
+            "params": WILD,
             "rngs": [None, 0, KEY],
             "x": [*NOT_NUMBERS, *NOT_FINITE, X[:5]],
             "y": [*NOT_NUMBERS, *NOT_FINITE, Y[:5]],
@@ -609,7 +656,7 @@ CASES = {
             "still": 0,
         },
         {
-            **wrong_dataset(NONE),
+            "dataset": [*NO_TUPLES, *COLUMNS, *LABELS, NONE],
             "lines": [
                 None,
                 3,
@@ -683,17 +730,21 @@ WRONG = [
 ]
 
 
+def check_line(error, names=r"\w+"):
+    """Ask for one line: the argument, what is wanted, what was given."""
+    words = rf"(?=.*\b({names})\b.* must ).* must .*\bgot .+"
+    # JAX may add lines on where it was.
+    line, *_ = str(error).split("\n-----")
+    assert re.fullmatch(words, line), error
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    assert Path(last.filename).parent.name == "helpers", error
+
+
 @pytest.mark.parametrize("case, argument, bad", WRONG)
 def test_what_is_wrong_is_refused_by_name(case, argument, bad):
     with pytest.raises((ValueError, TypeError)) as caught:
         case.function(**{**case.right, argument: bad})
-    message = str(caught.value)
-    names = case.named.get(argument, argument)
-    # In one line: the argument, what is wanted, what was given.
-    words = rf"(?=.*\b({names})\b.* must ).* must .*\bgot .+"
-    assert re.fullmatch(words, message), message
-    last = traceback.extract_tb(caught.value.__traceback__)[-1]
-    assert Path(last.filename).parent.name == "helpers", message
+    check_line(caught.value, case.named.get(argument, argument))
 
 
 # Any kind of number gives what float32 gives.
@@ -769,6 +820,50 @@ def test_each_kind_of_number_gives_what_float32_gives(name, data):
         np.testing.assert_allclose(one, other, rtol=1e-6)
 
 
+# Arrays of any kind and shape: an error in one line, or numbers.
+
+ANY_SHAPE = st.sampled_from([(), (0,), (1,), (3,), (3, 2)])
+ANY_KIND = st.sampled_from(["f4", "f8", "i4", "i8", "u1", "?", "c8", "O"])
+RIGHT = {"n": [0.5, -2.0, 1e4, -1e4], "l": [0, 1], "t": [0, 3, -5]}
+WRONG_VALUE = [np.nan, np.inf, -np.inf, 1e39, -1, 2, 2**31]
+
+
+@st.composite
+def any_array(draw, want, shape):
+    """Draw an array that may be wrong in its kind, its shape or a value."""
+    values = draw(st.lists(st.sampled_from(RIGHT[want]), min_size=6))
+    if draw(st.booleans()):
+        values[draw(st.integers(0, 5))] = draw(st.sampled_from(WRONG_VALUE))
+    if draw(st.booleans()):
+        shape = draw(ANY_SHAPE)
+    with np.errstate(all="ignore"):
+        return np.resize(np.float64(values), shape).astype(draw(ANY_KIND))
+
+
+# A shuffle moves all that there is.
+@pytest.mark.parametrize("name", [n for n in TAKES if "batches" not in n])
+@settings(LAW, max_examples=30)
+@given(st.data())
+def test_any_array_gives_numbers_or_an_error(name, data):
+    function, wants = TAKES[name]
+    shape = data.draw(ANY_SHAPE)
+    arrays = [data.draw(any_array(want.lower(), shape)) for want in wants]
+    try:
+        result = function(*arrays)
+    except (ValueError, TypeError) as error:
+        check_line(error)
+    else:
+        assert not any(
+            map(
+                np.isnan,
+                map(
+                    np.min,
+                    filter(np.size, map(np.asarray, jax.tree.leaves(result))),
+                ),
+            )
+        )
+
+
 ROW = jnp.ones(2)
 # As large as eight bits hold; a sum or a product of them is larger.
 NARROW = {"n": [120, -120, 3], "l": [0, 1, 1], "t": [[120, 1], [-120, 0]]}
@@ -804,14 +899,21 @@ TINY_SD = Scaling(np.zeros(1), np.full(1, 1e-50))
     [
         (partial(boundary_y, Line(1.0, 1e-50, 0.1), 1.0), "line.w2 must not"),
         (partial(binomial_interval, 0, 1e-50), "n must be finite and above"),
-        (partial(expected_scores, [1.0], [1.0], [1e-50]), "the sum of mass "),
-        (partial(expected_scores, ROW, ROW, [3e38, 3e38]), "the sum of mass "),
+        (partial(expected_scores, 1.0, 1.0, 1e-50), "the sum of mass must be"),
+        (
+            partial(expected_scores, ROW, ROW, 3e38 * ROW),
+            "the sum of mass mus",
+        ),
         (partial(logit_grid, Line(1e-50, 0.0, 0.1)), "line must have w1 or"),
         (partial(logit_grid, Line(3e38, 3.0, 0.1)), "the logits of line must"),
         (partial(logit_grid, Line(1e37, 3.0, -3e38)), "the logits of line "),
         (partial(standardize, [[1.0]], TINY_SD), "scaling.sd must be finite"),
         (partial(find_scaling, [[1e9], [1e9 + 1]]), "features must vary in"),
         (partial(find_scaling, [[1e20], [2e20]]), "the variance of features"),
+        (
+            partial(find_scaling, [[1e-25], [2e-25]]),
+            "features must vary in fl",
+        ),
     ],
 )
 def test_what_float32_does_not_hold_is_refused(function, line):
@@ -902,7 +1004,31 @@ def test_one_example_leaves_the_weights_open():
         lambda: covariance(loss_fn, BLOG_PARAMS, ONE),
         lambda: newton(by_sums(ONE), BLOG_PARAMS),
     ):
-        with pytest.raises(ValueError, match=r"^params must be determined"):
+        with pytest.raises(ValueError, match=r" must be .*, got a singular "):
+            run()
+
+
+def test_wrong_values_that_are_traced_are_named_where_they_end():
+    # A compiled loss raises nothing, and gives NaN.
+    wrong = DATA._replace(label=2 * LABEL)
+    with pytest.raises(ValueError, match=r"^loss_fn\(params, dataset\) must "):
+        covariance(loss_fn, BLOG_PARAMS, wrong)
+    with pytest.raises(
+        ValueError, match=r"^the loss of objective\(params\) m"
+    ):
+        newton(by_autodiff(loss_fn, wrong), BLOG_PARAMS)
+
+
+def test_a_loss_is_one_number():
+    def each(params, dataset):
+        return apply_fn(params, *dataset[:2])
+
+    for run in (
+        lambda: fit(each, BLOG_PARAMS, sgd, DATA, 2),
+        lambda: covariance(each, BLOG_PARAMS, DATA),
+        lambda: by_autodiff(each, DATA)(BLOG_PARAMS),
+    ):
+        with pytest.raises(ValueError, match=r"^loss_fn must .*, got \(6,\)"):
             run()
 
 
@@ -910,6 +1036,7 @@ def test_one_example_leaves_the_weights_open():
 
 any_float = st.floats(width=32)
 large = st.floats(-1e4, 1e4, width=32)
+mass = st.floats(0, 1e4, width=32)
 three = partial(hnp.arrays, np.float32, 3)
 labels = hnp.arrays(np.int32, 3, elements=st.sampled_from([0, 1]))
 
@@ -936,11 +1063,13 @@ sums = jax.jit(chunk_sums)
 slopes_of_logits = all_slopes(lambda z, t: binary_cross_entropy(z, t).sum())
 slopes_of_model = all_slopes(logistic)
 slopes_of_network = all_slopes(network_loss)
+slopes_of_each = jax.jit(partial(per_example_value_and_grad, apply_fn))
 slopes_of_scores = [
     all_slopes(lambda z, t, i=i: scores(z, t)[i]) for i in (1, 2)
 ]
 slopes_of_truth = [
-    all_slopes(lambda z, t, i=i: expected_scores(z, t)[i]) for i in range(3)
+    all_slopes(lambda z, t, m, i=i: expected_scores(z, t, m)[i])
+    for i in range(3)
 ]
 
 
@@ -958,10 +1087,14 @@ def test_slopes_in_the_logit_are_finite_where_the_loss_is(logit, label):
 
 
 @LAW
-@given(three(elements=any_float), three(elements=any_float))
-def test_slopes_of_expected_scores_are_finite_where_they_are(logit, truth):
+@given(
+    three(elements=any_float), three(elements=any_float), three(elements=mass)
+)
+def test_slopes_of_expected_scores_are_finite_where_they_are(
+    logit, truth, mass
+):
     for function in slopes_of_truth:
-        check(*function((logit, truth)))
+        check(*function((logit, truth, mass)))
 
 
 @LAW
@@ -973,6 +1106,9 @@ def test_slopes_in_the_weights_are_finite_where_the_loss_is(w, x, y, label):
     assert jnp.isfinite(loss)
     check(loss, slopes)
     check(*slopes_of_network((MLP_PARAMS, x, y), label))
+    params = {"params": dict(zip(("w1", "w2", "b"), w, strict=True))}
+    for part in jax.tree.leaves(slopes_of_each(params, (x, y, label))):
+        assert jnp.isfinite(part).all()
 
 
 @LAW

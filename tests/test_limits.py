@@ -392,7 +392,7 @@ def test_expected_scores_of_nothing_are_refused():
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_logits_that_are_not_finite_are_refused(bad):
     good, wrong = np.zeros(2), np.array([0, bad])
-    message = "logit and true_logit must be finite, got NaN or infinity"
+    message = "^(true_)?logit must be finite, got NaN or infinity"
     calls = [
         lambda: expected_scores(wrong, good),
         lambda: expected_scores(good, wrong),
@@ -405,9 +405,8 @@ def test_logits_that_are_not_finite_are_refused(bad):
         lambda: jax.grad(lambda z: expected_scores(z, wrong).brier)(0 * good),
     ]
     for call in calls:
-        with pytest.raises(ValueError) as caught:
+        with pytest.raises(ValueError, match=message):
             call()
-        assert str(caught.value) == message
 
 
 @pytest.mark.parametrize(

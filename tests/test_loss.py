@@ -335,7 +335,7 @@ def test_mean_loss_refuses_logits_of_another_shape(data):
         return x[:, None]
 
     with pytest.raises(ValueError, match=r"got \(40, 1\) and \(40,\)$"):
-        mean_loss(column, None, data)
+        mean_loss(column, BLOG_PARAMS, data)
     with pytest.raises(ValueError, match=r"got \(2,\) and \(\)$"):
         mean_loss(apply_fn, BLOG_PARAMS, a_dataset(label=1))
 

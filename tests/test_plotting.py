@@ -136,10 +136,60 @@ def test_the_grid_marks_what_each_line_gets_wrong(ax):
     plt.close(fig)
 
 
-def test_every_line_of_a_grid_has_a_title():
-    with pytest.raises(ValueError):
-        plotting.plot_training_grid(THREE, [TRUE_LINE] * 2, "a", TRUE_LINE)
-    plt.close("all")
+FLAT = Line(0.0, 0.0, 1.0)
+GRID = np.meshgrid(np.arange(3.0), np.arange(2.0))
+
+
+@pytest.mark.parametrize(
+    ("draw", "message"),
+    [
+        (
+            lambda ax: plotting.plot_dataset(
+                ax, THREE._replace(label=[0, 1, 2])
+            ),
+            "label must be 0 or 1, got [2] among them",
+        ),
+        (
+            lambda ax: plotting.plot_two_kinds(ax, *THREE[:2], [-1, 1, 1]),
+            "label must be 0 or 1, got [-1] among them",
+        ),
+        (
+            lambda ax: plotting.plot_boundary(ax, FLAT),
+            f"line must have w1 or w2 other than 0, got {FLAT}",
+        ),
+        (
+            lambda ax: plotting.plot_boundary(ax, Line(1.0, np.nan, 0.0)),
+            "line must be finite, got NaN or infinity",
+        ),
+        (
+            lambda ax: plotting.plot_fan(ax, Line(*np.ones((3, 2)) * [1, 0])),
+            "lines.w2 must not be 0, got array([1., 0.])",
+        ),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(ax, draw, message):
+    with pytest.raises(ValueError) as caught:
+        draw(ax)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(("lines", "titles"), [(0, 0), (1, 1), (3, 3), (2, 3)])
+def test_every_line_of_a_grid_has_a_title_and_a_neighbour(lines, titles):
+    with pytest.raises(ValueError) as caught:
+        plotting.plot_training_grid(
+            THREE, [TRUE_LINE] * lines, ["a"] * titles, TRUE_LINE
+        )
+    assert str(caught.value) == (
+        "lines must be an even number, with as many titles, got "
+        f"{lines} lines and {titles} titles"
+    )
+
+
+def test_what_is_out_of_sight_has_no_name(ax):
+    ax.set(**plotting.PLANE)
+    plotting.plot_boundary(ax, Line(0.0, 1.0, 99.0), "far")
+    plotting.plot_contour(ax, *GRID, np.ones((2, 3)), "nowhere")
+    assert not ax.texts
 
 
 def test_a_hump_is_filled_down_to_zero(ax):

@@ -370,9 +370,9 @@ def test_a_hessian_that_is_no_bowl_is_refused(values):
     with pytest.raises(ValueError) as caught:
         full_step(np.ones(len(values)), np.diag(np.float64(values)))
     assert str(caught.value) == (
-        "params must be determined by the objective, got a singular Hessian: "
-        "an input is constant or a copy of others, the labels are separable, "
-        "or params start too far away"
+        "hessian must be positive, got a singular one: an input is constant "
+        "or a copy of others, the labels are separable, or params start too "
+        "far away"
     )
 
 
@@ -384,7 +384,7 @@ def test_numbers_that_are_not_finite_are_refused(bad):
         with pytest.raises(ValueError) as caught:
             full_step(*parts)
         assert str(caught.value) == (
-            "objective must return finite numbers, got NaN or infinity: look "
+            "gradient and hessian must be finite, got NaN or infinity: look "
             "for them in dataset and in params"
         )
 
@@ -710,7 +710,7 @@ BOTTOMLESS = (
     "the loss must have a lowest point, but the last step still flattened "
     "its bowl: the labels are separable, or tolerance is too large"
 )
-NO_BOTTOM = "^the loss must have a lowest point|got a singular Hessian"
+NO_BOTTOM = "^the loss must have a lowest point|got a singular one"
 
 
 @pytest.mark.parametrize("tolerance", [0, 0.0, -1e-6, np.nan, np.inf])
@@ -781,7 +781,7 @@ CURVED = np.float32(np.sin(np.arange(200)))
 def test_weights_that_the_points_leave_open_are_refused(x, y):
     data = Dataset(x, y, np.arange(200) % 2)
     for objective in (by_sums(data), by_autodiff(loss_fn, data)):
-        with pytest.raises(ValueError, match="got a singular Hessian: an inp"):
+        with pytest.raises(ValueError, match="got a singular one: an input"):
             newton(objective, ZEROS)
 
 
@@ -830,7 +830,7 @@ def test_nan_in_the_data_is_found_by_autodiff(name):
     column = np.float32(getattr(data, name))
     column[3] = np.nan
     objective = by_autodiff(loss_fn, data._replace(**{name: column}))
-    with pytest.raises(ValueError, match=r"^objective must return finite num"):
+    with pytest.raises(ValueError, match=r"^the loss of objective\(params\) "):
         newton(objective, ZEROS)
 
 
@@ -937,5 +937,5 @@ def test_arrays_of_unequal_length_are_refused():
         "dataset must hold arrays of one length, got shapes "
         "[(6,), (5, 2), (6,)]"
     )
-    with pytest.raises(ValueError, match=r"^size must .* 1 to 0, got 1$"):
+    with pytest.raises(ValueError, match=r"^dataset must hold at least one"):
         minibatches(None, numbered(0), 1)

@@ -15,6 +15,7 @@ from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss
 from statsmodels.stats.proportion import proportion_confint
 
+from helpers._checks import brief
 from helpers.data import TRUE_LINE, Dataset, make_dataset
 from helpers.loss import mean_loss
 from helpers.model import LogisticRegression
@@ -209,15 +210,32 @@ def of_bowl(function, curvature):
         (1e6, 0.5),
         (1.0, 5e-7),
         (1.0, 5e-7, 5e-7),
-        (np.nan, 1.0, 1.0),
-        (1.0, np.nan, 1.0),
-        (1.0, 1.0, np.inf),
     ],
 )
 def test_a_loss_that_is_no_bowl_is_refused(curvature):
     with pytest.raises(ValueError) as caught:
         of_bowl(covariance, curvature)
     assert str(caught.value) == MESSAGE
+
+
+def kinked(params, dataset):
+    """A finite loss whose slope at 0 is infinite."""
+    return jnp.sqrt(params).sum()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_loss_or_a_curvature_that_is_not_finite_is_refused(bad):
+    for curvature in ((bad, 1.0, 1.0), (1.0, 1.0, bad)):
+        with pytest.raises(ValueError) as caught:
+            of_bowl(covariance, curvature)
+        assert str(caught.value) == (
+            "loss_fn(params, dataset) must be finite, got NaN or infinity"
+        )
+    with pytest.raises(ValueError) as caught:
+        covariance(kinked, np.zeros(1, np.float32), (np.zeros(7),))
+    assert str(caught.value) == (
+        "the Hessian of loss_fn must be finite, got NaN or infinity"
+    )
 
 
 @pytest.mark.parametrize(
@@ -417,7 +435,8 @@ def test_more_hits_than_tries_are_refused(count, n):
     with pytest.raises(ValueError) as caught:
         binomial_interval(count, n)
     assert str(caught.value) == (
-        "count must be at most n, got more hits than tries"
+        "count must be at most n, got more hits than tries: "
+        f"{brief(count)} of {brief(n)}"
     )
 
 
