@@ -16,9 +16,11 @@ import test_notebooks
 import test_setup
 import test_taught
 from faults import Fault, red, rule_of, unlisted, unplanted
-from manuscript import ROOT, Chapter, fail_on, read
+from manuscript import ROOT, Chapter, colab_url, fail_on, read
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 from test_notebooks import (
+    GRID,
+    NEAR,
     alt_texts_differ,
     changes_are_as_printed,
     chapters_are_known,
@@ -57,6 +59,7 @@ CHAPTER = "02_model"
 LIVELY = "04_training"
 # An address of nobody's, in pieces, or stamping would change it.
 NOBODY = "some-" + "body"
+ELSEWHERE = f"https://github.com/{NOBODY}/{test_setup.NAME}"
 
 # --- Cells of a notebook, by what they are --------------------------------
 
@@ -173,9 +176,9 @@ def draws(old: str, new: str) -> Callable:
     return damage
 
 
-def shows_picture(size: int) -> Callable:
+def shows_picture(size: int, cell: Callable = picture) -> Callable:
     data = {"image/png": base64.b64encode(bytes(size)).decode()}
-    return shows(picture, "display_data", data=data)
+    return shows(cell, "display_data", data=data)
 
 
 def two_solutions(notebook):
@@ -227,8 +230,11 @@ def attached(notebook):
     prose(notebook).attachments = {"one.png": {"image/png": ""}}
 
 
-def scrolled(notebook):
-    code(notebook).metadata.scrolled = True
+def sets(**metadata: Any) -> Callable:
+    def damage(notebook):
+        code(notebook).metadata.update(metadata)
+
+    return damage
 
 
 def widgets(notebook):
@@ -252,15 +258,39 @@ def indented(notebook):
     return json.dumps(notebook, indent=4)
 
 
-def far_away(notebook):
-    """Claim in the first cell what the last one prints."""
-    solution(notebook).outputs.append(
-        new_output("stream", text="the answer: 0.73191\n")
-    )
-    title(notebook).source += " It is 0.73191."
+def claims(said: str, cell: Callable, shown: str, cells: int = 0) -> Callable:
+    """Claim in a cell, or so many below it, a digit for what it prints."""
+
+    def damage(notebook):
+        shows(cell, "stream", text=f"the answer: {shown}\n")(notebook)
+        position = notebook.cells.index(cell(notebook)) + cells
+        notebook.cells[position].source += f"\n# It is {said}."
+
+    return damage
 
 
-PATHS = ["/home/me/a", "/tmp/a", "C:\\Users\\me", "x/site-packages/y"]
+def link_below_code(notebook):
+    edits(title, colab_url(CHAPTER), "")(notebook)
+    writes(f"[Colab]({colab_url(CHAPTER)})")(notebook)
+
+
+RED = "\x1b[31m/tmp/a\x1b[0m"  # as IPython colours tracebacks
+FOLDERS = [
+    "home",
+    "Users",
+    "root",
+    "tmp",
+    "var",
+    "usr",
+    "opt",
+    "mnt",
+    "work",
+    "content",
+    "private",
+    "workspace",
+]
+PATHS = ["C:\\Users\\me", "x/site-packages/y"]
+PATHS += [f"/{folder}/a" for folder in FOLDERS]
 OBJECTS = ["0x7f3a10", "<Axes: title>", "[<matplotlib.Line2D>]", "Text(0, 0)"]
 MYST = [
     "```{note}\nHello\n```",
@@ -289,19 +319,32 @@ FAULTS = [
     Fault(
         one_title, writes("# Second"), rf"wanted; found \[.*cell 1 .*{PROSE}"
     ),
-    Fault(one_title, edits(title, "# ", ""), r"first cell, is wanted; .*\[\]"),
     Fault(
-        colab_link,
-        edits(title, f"{CHAPTER}.ipynb", "01_data.ipynb"),
-        "no link to https://colab.*02_model.* above the first code cell; add",
+        one_title,
+        adds(title, "\n\n# Second"),
+        r"wanted; found \[.*cell 1 .*cell 1 ",
+    ),
+    Fault(one_title, edits(title, "# ", ""), r"first cell, is wanted; .*\[\]"),
+    *(
+        Fault(
+            colab_link,
+            damage,
+            "no link to https://colab.*02_.* above the first code cell; add",
+        )
+        for damage in (
+            edits(title, f"{CHAPTER}.ipynb", "01_data.ipynb"),
+            link_below_code,
+        )
     ),
     Fault(
         colab_link,
         writes("[Colab](https://colab.research.google.com/github/a/b)"),
         f"{PROSE}link is https://colab.*/a/b, not https://colab.*02_model",
     ),
-    Fault(setup_cell, tags(setup), "the first code cell, .* is tagged"),
-    Fault(setup_cell, tags(code, "remove-cell"), "and only that, is tagged"),
+    Fault(setup_cell, tags(setup), r"the first code cell, .*; found \[\]"),
+    Fault(
+        setup_cell, tags(code, "remove-cell"), f"only that, .*found .*{CODE}"
+    ),
     Fault(
         setup_cell,
         edits(setup, "https://github.com/", f"https://github.com/{NOBODY}"),
@@ -317,10 +360,13 @@ FAULTS = [
         edits(setup, "import helpers", "%pip install more\nimport helpers"),
         r"cell \d+ .*says '%pip install more', not 'import helpers'",
     ),
-    Fault(
-        nothing_else_is_installed,
-        runs("!ls"),
-        r"cell \d+ .*'!ls' is for pip, IPython or a shell; only the setup",
+    *(
+        Fault(
+            nothing_else_is_installed,
+            runs(line),
+            rf"cell \d+ .*'{line}' is for pip, IPython or a shell; only the",
+        )
+        for line in ("!ls", "%time 1")
     ),
     Fault(
         nothing_else_is_installed,
@@ -425,8 +471,23 @@ FAULTS = [
         )
         for text in PATHS + OBJECTS
     ),
+    *(
+        Fault(clean_outputs, shown, f"{CODE}prints '/tmp/a'.*not; print less")
+        for shown in (
+            shows(code, "display_data", data={"text/html": "<b>/tmp/a</b>"}),
+            shows(code, "display_data", data={"text/plain": "/tmp/a"}),
+            shows(code, "error", ename="E", evalue="/tmp/a", traceback=[]),
+            shows(code, "error", ename="E", evalue="", traceback=[RED]),
+        )
+    ),
     Fault(
         pictures, shows_picture(151_000), r"cell \d+ .* 151 kB, at most 150; "
+    ),
+    Fault(
+        pictures,
+        shows_picture(301_000, having(GRID)),
+        r"cell \d+ .* 301 kB, at most 300; ",
+        LIVELY,
     ),
     Fault(
         pictures, shows_picture(9), r"cell \d+ .*2 pictures share .*one a cell"
@@ -439,7 +500,7 @@ FAULTS = [
             describes(picture, alt),
             rf"cell \d+ .*{alt[:9]}.*40 to 500",
         )
-        for alt in ("A plane.", "Points " * 72, "Points " * 9 + "one.png")
+        for alt in (39 * "A", "Points " * 72, "Points " * 9 + "one.png")
     ),
     Fault(
         pictures,
@@ -448,7 +509,7 @@ FAULTS = [
     ),
     Fault(
         pictures,
-        writes("![A plane](01_data.ipynb)"),
+        writes(f"![{19 * 'A'}](01_data.ipynb)"),
         f"{PROSE}01_data.ipynb wants alt text of 20",
     ),
     Fault(
@@ -489,7 +550,7 @@ FAULTS = [
             LIVELY,
         )
         for attributes, label in (
-            ("role=img aria-label=short", "short"),
+            (f"role=img aria-label={39 * 'a'}", f"{39 * 'a'}'"),
             (f"role=img aria-label={501 * 'a'}", "aaa"),
             (f"aria-label={50 * 'a'}", "aaa"),
         )
@@ -533,7 +594,14 @@ FAULTS = [
     Fault(
         normalized, another_id, rf"{CODE}its id is 6f2a; run make notebooks"
     ),
-    Fault(normalized, scrolled, rf"{CODE}\['scrolled'\]; run make note"),
+    *(
+        Fault(normalized, sets(**more), rf"{CODE}\['{said}'\]; run make note")
+        for more, said in (
+            ({"scrolled": True}, "scrolled"),
+            ({"mystnb": {"figure": {}}}, "figure"),
+            ({"mystnb": {"image": {"width": 9}}}, "image.width"),
+        )
+    ),
     Fault(
         normalized,
         attached,
@@ -545,9 +613,14 @@ FAULTS = [
             digits_in_prose,
             damage,
             rf"cell \d+ .*no output or code .* shows '{said}'; print it, or",
+            *where,
         )
-        for damage, said in (
+        for damage, said, *where in (
             (writes("It is 73.19 %."), "73.19 %"),
+            (writes("It is 73 %."), "73 %"),
+            (writes("It is 86 %."), "86 %"),
+            (writes("It is 115 %."), "115 %", "03_loss_and_gradients"),
+            (writes("It is `0.3272485`."), "0.3272485"),
             (writes("It is 0.73191."), "0.73191"),
             (writes("It is $0.73191$."), "0.73191"),
             (writes("It is `0.73191`."), "0.73191"),
@@ -556,7 +629,12 @@ FAULTS = [
             (writes("It grows by 7.31 percentage points."), "7.31 perc.*"),
             (runs("# about 73.19 %"), "73.19 %"),
             (describes(picture, "It is 0.73191."), "0.73191"),
-            (far_away, "0.73191"),
+            (claims("0.73191", code, "0.73191", NEAR + 1), "0.73191"),
+            # What it shows is of its times.
+            (claims("0.73191", bar, "0.73191"), "0.73191", LIVELY),
+            # Rounded the other way.
+            (claims("0.732", code, "0.7314998"), "0.732"),
+            (claims("73.2 %", code, "0.7314998"), "73.2 %"),
         )
     ),
     Fault(
@@ -683,22 +761,32 @@ BOOK_FAULTS = [
         ),
         "helpers/plotting.py: imports by dots; write from helpers",
     ),
-    Fault(
-        every_file_gives_the_same_address,
-        changes(
-            "book/blog_to_book.md",
-            "# ",
-            f"https://github.com/{NOBODY}/{test_setup.NAME}\n\n# ",
-        ),
-        f"book/blog_to_book.md: names the account {NOBODY}, .*; run make",
+    *(
+        Fault(
+            every_file_gives_the_same_address,
+            changes(path, address, address.replace(test_setup.OWNER, NOBODY)),
+            f"{path}: lacks {re.escape(repr(address))}; run make repository",
+        )
+        for path, addresses in test_setup.COPIES.items()
+        for address in addresses
     ),
     *(
         Fault(
             every_file_gives_the_same_address,
-            changes(path, test_setup.OWNER, NOBODY),
-            rf"{path}: lacks .*; run make repository URL=",
+            damage,
+            f"{path}: names the account {NOBODY}, .*; run make repository",
         )
-        for path in test_setup.COPIES
+        for path, damage in (
+            ("MORE.md", makes("MORE.md", f"{ELSEWHERE}\n")),
+            (
+                "notebooks/02_model.ipynb",
+                changes("notebooks/02_model.ipynb", "# ", f"# {ELSEWHERE} "),
+            ),
+            (
+                "book/blog_to_book.md",
+                changes("book/blog_to_book.md", "# ", f"# {ELSEWHERE} "),
+            ),
+        )
     ),
     *(
         Fault(
@@ -785,9 +873,17 @@ def test_each_thing_that_a_rule_can_say_is_planted(plant, plant_in_book):
     fail_on(unplanted(RULES + BOOK_RULES, found))
 
 
-@pytest.mark.parametrize("module", [test_notebooks, test_taught])
+@pytest.mark.parametrize("module", [test_notebooks, test_taught, test_setup])
 def test_each_rule_is_in_a_list(module):
     fail_on(unlisted(module, RULES + BOOK_RULES))
+
+
+def test_a_digit_may_stand_this_far_from_what_shows_it(tmp_path):
+    notebook = read(CHAPTER).notebook
+    claims("0.73191", code, "0.73191", NEAR)(notebook)
+    path = tmp_path / f"{CHAPTER}.ipynb"
+    nbformat.write(notebook, path)
+    fail_on(digits_in_prose(Chapter(path)))
 
 
 def test_an_undamaged_copy_is_clean(tmp_path):

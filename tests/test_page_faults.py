@@ -8,6 +8,8 @@ import shutil
 from collections.abc import Callable
 from copy import copy
 from functools import cache
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -127,12 +129,22 @@ FAULTS = [
             ("<video poster=gone.png></video>", "<video> leads to .*which"),
             ("<img src=gone.png>", "<img> leads to 'gone.png', which"),
             ("<use xlink:href=gone.svg></use>", "<use> leads to .*which"),
+            ("<a href=book/></a>", "<a> leads to 'book/', which"),
         )
+    ),
+    *(
+        Fault(
+            links_resolve,
+            puts(f"<a href={page}#gone></a>"),
+            f"'{page}#gone', which has no place #gone in {page or PAGE}",
+        )
+        for page in ("", INTRO)
     ),
     Fault(
         links_resolve,
-        puts("<a href=#gone></a>"),
-        f"'#gone', which has no place #gone in {PAGE}",
+        puts(f"<a href={urlsplit(BASE).path}gone.html></a>"),
+        "gone.html', which is no file of the book",
+        LOST,
     ),
     Fault(
         links_resolve,
@@ -190,7 +202,7 @@ FAULTS = [
     Fault(
         colab_buttons,
         puts(f"<a href='{colab_url('01_data')}'></a>"),
-        "the Colab link .*01_data.ipynb is none of .*02_model.ipynb",
+        "the Colab link .*01_data.* is none of .*02_model.*; see repository:",
         PLAIN,
     ),
     Fault(
@@ -201,20 +213,29 @@ FAULTS = [
     Fault(
         colab_buttons,
         swaps(re.escape(colab_url("02_model")), "#", 0),
-        "article has no link .* in Colab, https://.*/02_model.ipynb",
+        "article has no link .* in Colab, https://.*/02_model.ipynb; run",
         PLAIN,
     ),
     Fault(heads_are_complete, swaps('lang="en"'), "<html> wants lang=en"),
     Fault(heads_are_complete, swaps('rel="icon"', "rel=x"), "html.favicon"),
     Fault(
         heads_are_complete,
-        swaps("<title>[^<]*", "<title>C"),
-        "the title 'C' wants 4 characters or more",
+        swaps("<title>[^<]*", "<title>Cha"),
+        "the title 'Cha' wants 4 characters or more; see its first heading",
     ),
-    Fault(
-        heads_are_complete,
-        swaps(meta("description")),
-        "the description '' wants 40 characters .*see book/descriptions.yml",
+    *(
+        Fault(
+            heads_are_complete,
+            damage,
+            f"description '{said}' wants 40 characters .*see book/descript",
+        )
+        for damage, said in (
+            (swaps(meta("description")), ""),
+            (
+                swaps('(name="description" content=")[^"]*', rf"\1{39 * 'a'}"),
+                39 * "a",
+            ),
+        )
     ),
     Fault(
         heads_are_complete,
@@ -237,13 +258,13 @@ FAULTS = [
             swaps('(name="description" content=")[^"]*', rf"\1{text}"),
             "wants to be one sentence of at most 200 char.*descriptions.yml",
         )
-        for text in ("What changed and when", "What changed. " * 15)
+        for text in ("What changed and when", f"What {'c' * 195}.")
     ),
     *(
         Fault(
             heads_say_what_a_link_shows,
             swaps(meta(name)),
-            rf"{name} is \[\], not once '",
+            rf"{name} is \[\], not once '.*; see describe\(\) in",
         )
         for name in (
             "description",
@@ -262,13 +283,21 @@ FAULTS = [
     Fault(
         heads_say_what_a_link_shows,
         swaps("(rel=.canonical. href=.)[^\"']*", rf"\1{BASE}"),
-        rf"canonical link is \[.*\], not once '{BASE}CHANGELOG.html'",
+        rf"canonical link is \[.*\], not once '{BASE}CHANGELOG.*; see html:",
     ),
-    Fault(
-        own_address_shows_the_first_page,
-        swaps(meta("og:title")),
-        "lacks <meta .*og:title.*, which book/intro.html has; copy",
-        "index.html",
+    *(
+        Fault(
+            own_address_shows_the_first_page,
+            swaps(tag),
+            f"lacks <.*{said}.*, which book/intro.html has; copy",
+            "index.html",
+        )
+        for tag, said in (
+            (meta("og:title"), "og:title"),
+            (meta("twitter:card"), "twitter:card"),
+            ("<title>.*?</title>", "title"),
+            ('<link rel="canonical"[^>]*>', "canonical"),
+        )
     ),
     Fault(
         sitemap_lists_the_documents,
@@ -288,14 +317,14 @@ FAULTS = [
     Fault(
         missing_page_leads_back,
         heads(f"<link rel=canonical href='{BASE}404.html'>"),
-        "names an address of its own, and is shown at any",
+        "names an address of its own, and is shown at any; see describe",
         LOST,
     ),
     *(
         Fault(
             missing_page_leads_back,
             swaps(rf"(<article.*)/{name}.html", r"\1/gone.html", 0),
-            f"the article has no link to /.*{name}.html",
+            f"the article has no link to /.*{name}.html; put one in book/_te",
             LOST,
         )
         for name in ("book/intro", "search")
@@ -312,12 +341,12 @@ FAULTS = [
     Fault(
         readers_can_answer,
         swaps("/edit/main/CHANGELOG", "/edit/main/CHANGES"),
-        r"edit links are \[.*CHANGES.md'\], want one of \[.*CHANGELOG.md",
+        r"edit links .*CHANGES.md'\], want one of \[.*CHANGELOG.md.*; see boo",
     ),
     Fault(
         readers_can_answer,
         swaps("new.title=Changelog", "new?title=Other"),
-        r"links that report are \[.*Other'\], want one with .*'Changelog'",
+        r"that report are \[.*Other'\], want one with .*'Changelog'; see book",
     ),
     Fault(
         headings_have_links,
@@ -345,29 +374,34 @@ FAULTS = [
         for html in (
             "<img src=a.png>",
             "<img src=a.png alt=''>",
-            "<img src=a.png alt='A plane'>",
+            f"<img src=a.png alt={19 * 'a'}>",
             "<img src=a.png alt='../_images/a-picture-of-points'>",
             "<img src=a.png alt='a-picture-of-the-points.png'>",
             "<svg></svg>",
-            "<svg><title>A plane</title></svg>",
+            f"<svg><title>{19 * 'a'}</title></svg>",
         )
     ),
     Fault(
         pictures_have_alt,
-        puts("<img src=a.png alt=ab>", "</body>"),
+        puts("<img src=a.png alt=abc>", "</body>"),
         "<img .* wants alt text",
     ),
-    Fault(
-        chapters_show_their_pictures,
-        swaps('<img alt="The thousand points[^>]*>'),
-        r"shows 0 pictures of its cells, not the 1 .*alt texts: \['The",
-        PLAIN,
-    ),
-    Fault(
-        chapters_show_their_pictures,
-        swaps('alt="The thousand', 'alt="The hundred'),
-        "shows 1 pictures .*'The hundred.*'The thousand",
-        PLAIN,
+    *(
+        Fault(
+            chapters_show_their_pictures,
+            damage,
+            f"the alt text of picture 1 is {said}, in the .*; run make book",
+            where,
+        )
+        for damage, said, where in (
+            (swaps("<img alt=[^>]*>"), "None", PLAIN),
+            (swaps('alt="The thousand', 'alt="A'), "'A points.*'", PLAIN),
+            (
+                swaps("(<img alt=[^>]*>)(.*?)(<img alt=[^>]*>)", r"\3\2\1"),
+                "'The loss landscape.*'",
+                LIVELY,
+            ),
+        )
     ),
     Fault(
         chapters_show_their_drawings,
@@ -464,12 +498,6 @@ FAULTS = [
         for path in ("/home/me", "/Users/me", "/root/me", "/tmp/me")
     ),
     Fault(
-        no_machine_paths,
-        ends(f"/* {test_pages.ROOT}/a.css */"),
-        "names a path of this machine, b'/.*; take it out",
-        SHEET,
-    ),
-    Fault(
         search_knows_all,
         is_gone,
         "missing, so search finds nothing; run make book",
@@ -485,6 +513,14 @@ FAULTS = [
         pages_are_light,
         weighs,
         r"\d{6} bytes, more than \d{6}; .*'CHANGELOG.html'\]: make them ligh",
+    ),
+    *(
+        Fault(
+            pages_are_light,
+            puts(f"<{tag} src=_static/scripts/fontawesome.js></{tag}>"),
+            r"\d{6} bytes, more than .*'fontawesome.js'\]: make them lighter",
+        )
+        for tag in ("script", "img")
     ),
     Fault(
         pictures_keep_their_place,
@@ -507,6 +543,11 @@ FAULTS = [
         nothing_holds_the_page_up,
         heads("<link rel=stylesheet href=a.css>"),
         "2 style sheets, want one; see SHEETS",
+    ),
+    Fault(
+        nothing_holds_the_page_up,
+        swaps("(<link[^>]*)stylesheet", r"\1icon"),
+        "0 style sheets, want one; see SHEETS",
     ),
 ]
 
@@ -556,6 +597,22 @@ def reread(site: Site, name: str) -> Site:
 @pytest.mark.parametrize("fault", FAULTS, ids=rule_of)
 def test_a_fault_in_a_page_is_seen(fault, plant):
     plant(fault)
+
+
+def test_a_missing_traceback_is_seen(plant, monkeypatch):
+    cell = test_pages.read_once("02_model").code[2]
+    monkeypatch.setattr(cell, "tags", {"raises-exception"})
+    says = "0 tracebacks, but 1 cells tagged raises-exception; want one each"
+    plant(Fault(no_leftovers, ends(""), says, PLAIN))
+
+
+@pytest.mark.parametrize("folder", ["/srv/book", "/srv/me"])
+def test_where_the_book_was_built_is_seen(folder, plant, monkeypatch):
+    monkeypatch.setattr(test_pages, "ROOT", Path("/srv/book"))
+    monkeypatch.setenv("HOME", "/srv/me")
+    says = f"names a path of this machine, b'{folder}'; take it out"
+    css = ends(f"/* {folder}/a.css */")
+    plant(Fault(no_machine_paths, css, says, SHEET))
 
 
 def test_each_thing_that_a_rule_can_say_is_planted(plant):

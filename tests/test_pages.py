@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from copy import copy
 from functools import cache, cached_property
+from itertools import zip_longest
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -223,14 +224,15 @@ def colab_buttons(site: Site) -> Problems:
         wanted = {colab_url(name)} if name in TAUGHT else known
         for link in set(links) - wanted:
             yield (
-                f"{page}: the Colab link {link} is none of {sorted(wanted)}"
+                f"{page}: the Colab link {link} is none of {sorted(wanted)}; "
+                "see repository: in _config.yml"
             )
     for page, chapter in site.chapters:
         selector = f"a[href='{colab_url(chapter.name)}']"
         if not page.article.select(selector):
             yield (
                 f"{page}: the article has no link to its chapter in Colab, "
-                f"{colab_url(chapter.name)}"
+                f"{colab_url(chapter.name)}; run make book"
             )
 
 
@@ -250,11 +252,13 @@ def heads_are_complete(site: Site) -> Problems:
             tag = head.select_one("meta[name=description]")
             texts.append(tag["content"] if tag else "")
         for kind, text in zip(["title", "description"], texts, strict=False):
-            least = 40 if kind == "description" else 4
+            least, place = 4, "its first heading"
+            if kind == "description":
+                least, place = 40, "book/descriptions.yml"
             if len(text) < least:
                 yield (
                     f"{page}: the {kind} {text!r} wants {least} characters "
-                    "or more; see book/descriptions.yml"
+                    f"or more; see {place}"
                 )
             if text in seen:
                 yield (
@@ -293,12 +297,15 @@ def heads_say_what_a_link_shows(site: Site) -> Problems:
         for name, value in wanted.items():
             given = [content for key, content in said if key == name]
             if given != [value]:
-                yield f"{page}: {name} is {given}, not once {value!r}"
+                yield (
+                    f"{page}: {name} is {given}, not once {value!r}; see "
+                    "describe() in book/_ext/book_pages.py"
+                )
         canonical = page.soup.head.select("link[rel=canonical]")
         if [tag["href"] for tag in canonical] != [wanted["og:url"]]:
             yield (
                 f"{page}: its canonical link is {canonical}, not once "
-                f"{wanted['og:url']!r}"
+                f"{wanted['og:url']!r}; see html: baseurl: in _config.yml"
             )
 
 
@@ -328,11 +335,17 @@ def sitemap_lists_the_documents(site: Site) -> Problems:
 def missing_page_leads_back(site: Site) -> Problems:
     page = site[LOST.removesuffix(".html")]
     if page.soup.select("link[rel=canonical]"):
-        yield f"{page}: names an address of its own, and is shown at any"
+        yield (
+            f"{page}: names an address of its own, and is shown at any; see "
+            "describe() in book/_ext/book_pages.py"
+        )
     for document in (DOCUMENTS[0], "search"):
         link = f"{urlsplit(BASE).path}{document}.html"
         if not page.article.select(f"a[href='{link}']"):
-            yield f"{page}: the article has no link to {link}"
+            yield (
+                f"{page}: the article has no link to {link}; put one in "
+                "book/_templates/404.html"
+            )
 
 
 def readers_can_answer(site: Site) -> Problems:
@@ -356,14 +369,17 @@ def readers_can_answer(site: Site) -> Problems:
             for path in ROOT.glob(f"{document}.*")
         ]
         if edits not in wanted:
-            yield f"{page}: its edit links are {edits}, want one of {wanted}"
+            yield (
+                f"{page}: its edit links are {edits}, want one of {wanted}; "
+                "see book/_templates/book-footer.html"
+            )
         title = page.soup.head.title.get_text().split(" — ")[0]
         if [parse_qs(urlsplit(link).query) for link in reports] != [
             {"title": [title]}
         ]:
             yield (
                 f"{page}: its links that report are {reports}, want one with "
-                f"the title {title!r}"
+                f"the title {title!r}; see book/_templates/book-footer.html"
             )
 
 
@@ -424,12 +440,13 @@ def chapters_show_their_pictures(site: Site) -> Problems:
     for page, chapter in site.chapters:
         shown = [t.get("alt") for t in page.article.select(".cell_output img")]
         wanted = [cell.alt for cell in chapter.code for _ in cell.pictures]
-        if shown != wanted:
-            yield (
-                f"{page}: shows {len(shown)} pictures of its cells, not the "
-                f"{len(wanted)} of the chapter with their alt texts: "
-                f"{sorted(set(map(str, shown)) ^ set(map(str, wanted)))}"
-            )
+        for number, pair in enumerate(zip_longest(shown, wanted), start=1):
+            if pair[0] != pair[1]:
+                yield (
+                    f"{page}: the alt text of picture {number} is "
+                    f"{pair[0]!r}, in the chapter {pair[1]!r}; run make book"
+                )
+                break
 
 
 def chapters_show_their_drawings(site: Site) -> Problems:

@@ -7,11 +7,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
 from manuscript import fail_on
+
+Problems = Iterator[str]
 
 ROOT = Path(__file__).resolve().parents[1]
 SETUP = ROOT / "scripts" / "setup.py"
@@ -267,7 +270,7 @@ COPIES = {
 }
 
 
-def every_file_gives_the_same_address(root):
+def every_file_gives_the_same_address(root: Path) -> Problems:
     owners = re.compile(
         r"(?:github\.com/|/github/|https://)([\w.-]+?)(?:/|\.github\.io/)"
         rf"{re.escape(NAME)}(?![\w-])"

@@ -198,7 +198,7 @@ def note(place, record_property):
 @pytest.mark.versions
 def test_chapters(place, note):
     said, changed = place.set_up()
-    assert said in ("", NOTE)
+    assert said in ("", NOTE), "the setup cell says more; mend its cause"
     assert changed == [], "the setup cell changes other packages"
 
     # Each prints what is committed (+ is that, - is printed); the one beside
