@@ -127,7 +127,7 @@ def toy(tmp_path):
 def tried(toy):
     """Run the script; return its exit status and what it prints."""
     command = [sys.executable, ROOT / "scripts/mutants.py", "--root", toy]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     return done.returncode, done.stdout + done.stderr
 
 

@@ -261,7 +261,7 @@ def test_the_program_starts_without_jax():
         [sys.executable, "-c", program],
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=120,
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "--coordinator HOST:PORT" in done.stdout
