@@ -163,7 +163,11 @@ def test_outline_has_chapters_and_sections(printed, headings):
             f"bookmark {number + 1} is {have}, and the pages have {want}: "
             "see UNPRINTED and mend_outline()"
         )
-    assert len(found) == len(headings)
+    assert len(found) == len(headings), (
+        f"the outline has {len(found)} bookmarks, and the pages "
+        f"{len(headings)} headings; the first too many or missing is "
+        f"{(found + headings)[min(len(found), len(headings))]}: see trim()"
+    )
 
 
 def test_every_chapter_begins_a_page(printed):
@@ -301,10 +305,21 @@ def test_every_figure_is_there_once_and_whole(printed, drawn, pages):
         f"a figure is divided between the pages {divided}: see break-inside "
         "in scripts/pdf.css"
     )
-    wanted = [img for page in pages.values() for img in page.select("img")]
-    webp = [img for img in wanted if img["src"].endswith(".webp")]
-    assert len(on) >= len(webp), (
-        f"the PDF draws {len(on)} images, and the pages {len(webp)}"
+    wanted = collections.Counter(
+        (int(img["width"]), int(img["height"]))
+        for page in pages.values()
+        for img in page.select("img[src$='.webp']")
+    )
+    have = collections.Counter(
+        (image["/Width"], image["/Height"])
+        for image in map(printed.reader.get_object, on)
+    )
+    # A browser may draw parts of an SVG as images, too, of other sizes.
+    fail_on(
+        f"the PDF draws {have[size]} pictures of {size[0]} × {size[1]} px, "
+        f"and the pages {wanted[size]}: run make book, or see show()"
+        for size in wanted
+        if have[size] != wanted[size]
     )
 
 
@@ -350,7 +365,11 @@ def test_nothing_is_for_screens_alone(printed):
 def test_solutions_are_open(printed, pages):
     wanted = sum(len(page.select("details")) for page in pages.values())
     text = "".join(printed.texts)
-    assert len(re.findall("^Solution$", text, re.MULTILINE)) == wanted
+    found = len(re.findall("^Solution$", text, re.MULTILINE))
+    assert found == wanted, (
+        f"{found} lines say Solution, and the pages have {wanted} folded "
+        "cells: see open_solution()"
+    )
     solved = [
         line.get_text()
         for page in pages.values()

@@ -2,6 +2,7 @@
 
 import re
 import runpy
+from collections.abc import Iterator
 from functools import partial
 from urllib.parse import parse_qsl
 
@@ -9,6 +10,7 @@ import jax
 import numpy as np
 import optax
 import pytest
+from faults import Fault, red, unplanted
 from manuscript import ROOT, fail_on
 from playwright.sync_api import Browser, Page
 from scipy import special, stats
@@ -44,8 +46,8 @@ def page(browser):
         }; }"""
     )
     yield page
-    assert not errors
     page.close()
+    fail_on(f"data.js or model.js: {error}" for error in errors)
 
 
 def as_dict(line):
@@ -246,30 +248,76 @@ CELLS = [
 ]
 
 
-@pytest.mark.parametrize("trial", TRIALS, ids=lambda text: text[:40])
-def test_each_number_of_a_trial_is_computed(trial):
-    """Each stands for a cell of the tables, at the link before it."""
-    problems, known, epochs = [], {}, set()
+def trial_problems(trial: str) -> Iterator[str]:
+    """Each number must stand for a cell of the tables, at the link before."""
+    known, epochs = {}, set()
     for hash, cell, claim in re.findall(
         r'href="#([^"]+)"|<data value="([^"]+)">([^<]+)', trial
     ):
         if hash:
             known = dict(zip(CELLS, numbers(hash), strict=True))
-            epochs.add(dict(parse_qsl(hash))["epoch"])
+            epochs.add(dict(parse_qsl(hash)).get("epoch", "0"))
+        elif cell not in CELLS:
+            yield f"value={cell} is no cell of the tables; want one of {CELLS}"
+        elif not known:
+            yield f"{cell} is {claim} at no link; put one before it"
         elif known[cell] != claim:
-            problems.append(f"{cell} is {known[cell]}, not {claim}")
+            yield (
+                f"{cell} is {known[cell]} at the link before it, not {claim}; "
+                "mend book/playground.md"
+            )
     words = re.sub(r"<data.*?</data>|<[^>]+>|\([^)]*\)", "", trial)
     named = re.findall(r"epoch (\d+)|(\d+) epochs", words)
-    for epoch in {a or b for a, b in named} - epochs:
-        problems.append(f"no link leads to epoch {epoch}")
+    for epoch in sorted({a or b for a, b in named} - epochs):
+        yield (
+            f"no link leads to epoch {epoch}; make its words one, with "
+            f"href=#epoch={epoch}"
+        )
     for claim in re.findall(r"\d+\.\d+|\d+ %", words):
-        problems.append(f"{claim} is in no <data value=…>")
-    fail_on(problems)
+        yield (
+            f"nothing checks {claim}; put it into <data value=…>, with the "
+            f"cell of the tables that shows it: one of {CELLS}"
+        )
+
+
+@pytest.mark.parametrize("trial", TRIALS, ids=lambda text: text[:40])
+def test_each_number_of_a_trial_is_computed(trial):
+    fail_on(trial_problems(trial))
+
+
+TRIAL = (
+    '<a href="#epoch=10">A run.</a> After 10 epochs '
+    '<data value="accuracy-1">66.9 %</data> are right.'
+)
+FAULTS = [
+    Fault(trial_problems, lambda text, a=old, b=new: text.replace(a, b), says)
+    for old, new, says in (
+        ("66.9", "67.9", "accuracy-1 is 66.9 % .*, not 67.9 %; mend book/pl"),
+        ("accuracy-1", "accuracy", "value=accuracy is no cell of the tables"),
+        ("href", "name", "accuracy-1 is 66.9 % at no link; put one before it"),
+        ("10 epochs", "11 epochs", "no link leads to epoch 11; make"),
+        ("right.", "right: 3 %.", "nothing checks 3 %; put it into <data"),
+        ("right.", "right: 0.5.", "nothing checks 0.5; put it into <data"),
+    )
+]
+
+
+def test_a_fault_in_a_trial_is_seen():
+    fail_on(trial_problems(TRIAL))
+    found = {fault: red(fault, fault.damage(TRIAL)) for fault in FAULTS}
+    fail_on(unplanted([trial_problems], found))
 
 
 def test_there_are_trials():
-    assert len(TRIALS) == 6
-    assert all("<data value=" in trial for trial in TRIALS)
+    assert len(TRIALS) == 6, (
+        f"book/playground.md has {len(TRIALS)} trials, lines that begin with "
+        "a number, and this test expects 6: change one of the two"
+    )
+    fail_on(
+        f"{trial[:40]}… shows no number of the tables, in <data value=…>"
+        for trial in TRIALS
+        if "<data value=" not in trial
+    )
 
 
 # --- The page ---------------------------------------------------------------
@@ -290,7 +338,7 @@ def open_page(browser: Browser, origin: str):
     yield open_at
     for context in contexts:
         context.close()
-    assert not complaints
+    fail_on(f"a script of the playground: {said}" for said in complaints)
 
 
 def shown(page: Page) -> list[str]:
@@ -306,7 +354,9 @@ def said(page: Page) -> str:
 
 def test_the_scripts_are_small():
     size = sum(path.stat().st_size for path in SCRIPTS.glob("*.js"))
-    assert size <= 30_000
+    assert size <= 30_000, (
+        f"{size} bytes of scripts in book/assets/playground, more than 30,000"
+    )
 
 
 @pytest.mark.parametrize(
@@ -320,7 +370,13 @@ def test_the_scripts_are_small():
     ],
 )
 def test_tables_show_what_python_computes(hash, open_page):
-    assert shown(open_page(hash)) == numbers(hash)
+    cells = zip(CELLS, shown(open_page(hash)), numbers(hash), strict=True)
+    fail_on(
+        f"{cell} is {found} on the page, and {wanted} by the helpers; see "
+        "page.js and model.js, or run make book"
+        for cell, found, wanted in cells
+        if found != wanted
+    )
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
