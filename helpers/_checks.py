@@ -54,12 +54,14 @@ def check_whole(least: int, most: float = np.inf, **arguments: Any) -> None:
             raise ValueError(refusal(wanted, {name: n}))
 
 
+def is_key(value: Any) -> bool:
+    """Tell whether it is a key, or many, of ``jax.random.key``."""
+    return jnp.issubdtype(getattr(value, "dtype", int), jax.dtypes.prng_key)
+
+
 def check_key(key: Any) -> None:
     """Refuse what is not one key of ``jax.random.key``."""
-    if (
-        not jnp.issubdtype(getattr(key, "dtype", int), jax.dtypes.prng_key)
-        or key.shape != ()
-    ):
+    if not is_key(key) or key.shape != ():
         raise TypeError(refusal("be one key of jax.random.key", {"key": key}))
 
 
@@ -99,7 +101,7 @@ def _is_numbers(value):
 def are_arrays(*values: Any) -> bool:
     """Tell whether all are numbers or arrays of them.
 
-    Lists are none, nor columns of pandas: compiled functions take neither.
+    Lists are none, nor columns of pandas: most would fail where compiled.
     """
     return all(isinstance(value, ARRAYS) for value in values) and are_numbers(
         *values
@@ -116,7 +118,10 @@ def check_numbers(**arguments: Any) -> None:
 def check_arrays(**arguments: Any) -> None:
     """Refuse what ``are_arrays`` does."""
     if not are_arrays(*arguments.values()):
-        wanted = "be numbers or arrays, whole ones of at most 32 bits"
+        wanted = (
+            "be numbers or arrays of NumPy or JAX, whole ones of at most 32 "
+            "bits"
+        )
         raise TypeError(refusal(wanted, arguments))
 
 
@@ -161,11 +166,11 @@ def check_floats(params: Any) -> None:
 
 
 def check_leaves(**arguments: Any) -> None:
-    """Refuse pytrees but of arrays, such as a table of pandas."""
+    """Refuse pytrees but of arrays, or keys, such as a table of pandas."""
     for name, value in arguments.items():
         for leaf in jax.tree.leaves(value):
-            if not isinstance(leaf, jax.Array) and not are_arrays(leaf):
-                wanted = "be arrays, in any pytree"
+            if not are_arrays(leaf) and not is_key(leaf):
+                wanted = "be a pytree of arrays, whole ones of at most 32 bits"
                 raise TypeError(refusal(wanted, {name: value}))
 
 
@@ -201,10 +206,11 @@ def check_state(optimizer: Any, params: Any, opt_state: Any) -> None:
 
 def check_scalar_loss(loss_fn: Any, params: Any, dataset: Any) -> None:
     """Refuse a function that does not return a scalar."""
-    out = jax.eval_shape(loss_fn, params, dataset)
-    if (shapes := jax.tree.map(np.shape, out)) != ():
+    out = jax.eval_shape(lambda params: loss_fn(params, dataset), params)
+    if not isinstance(out, jax.ShapeDtypeStruct) or out.shape:
         raise ValueError(
-            f"loss_fn must return a scalar, such as a mean, got {shapes}"
+            "loss_fn must return a scalar, such as a mean, got the shape "
+            f"{jax.tree.map(np.shape, out)}"
         )
 
 
@@ -308,12 +314,19 @@ def known(arguments: dict) -> Iterator[tuple[str, np.ndarray]]:
             yield name, np.asarray(value)
 
 
+def floats_in(value: Any) -> np.ndarray:
+    """Return what may be NaN or infinite: numbers that are known floats."""
+    if is_traced(value) or is_key(value):
+        return np.zeros(0)
+    value = np.asarray(value)
+    return value if jnp.issubdtype(value.dtype, jnp.floating) else np.zeros(0)
+
+
 def are_finite(*values: Any) -> bool:
     """Tell whether all numbers are finite in float32, unless traced."""
     with np.errstate(over="ignore"):
         return all(
-            is_traced(value)
-            or np.isfinite(np.asarray(value, np.float32)).all()
+            np.isfinite(floats_in(value).astype(np.float32)).all()
             for value in values
         )
 
@@ -323,11 +336,12 @@ def check_finite(**arguments: Any) -> None:
     for name, value in arguments.items():
         leaves = jax.tree.leaves(value)
         if not are_finite(*leaves):
-            given = "NaN or infinity"
-            if all(
-                is_traced(leaf) or np.isfinite(leaf).all() for leaf in leaves
-            ):
-                given = "a number too large for float32"
+            large = all(np.isfinite(floats_in(leaf)).all() for leaf in leaves)
+            given = (
+                "a number too large for float32"
+                if large
+                else "NaN or infinity"
+            )
             raise ValueError(f"{name} must be finite, got {given}")
 
 
@@ -376,7 +390,7 @@ def check_varied(**arguments: Any) -> None:
         flat = (width == 0) | (variance < np.finfo(np.float32).tiny)
         if flat.any():
             raise ValueError(
-                f"{name} must vary in float32, got a constant in column "
+                f"{name} must vary in float32, got a variance of 0 in column "
                 f"{np.flatnonzero(flat)[0]}"
             )
         total = len(table) * np.square(width, dtype=np.float64)

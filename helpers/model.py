@@ -12,6 +12,7 @@ from jax.typing import ArrayLike
 from helpers._checks import (
     check_broadcast,
     check_finite,
+    check_leaves,
     check_numbers,
 )
 
@@ -42,6 +43,7 @@ class LogisticRegression(nn.Module):
                 finite (checked unless it is traced).
         """
         check_numbers(x=x, y=y)
+        check_leaves(params=self.variables)
         check_finite(params=self.variables, x=x, y=y)
         check_broadcast(x=x, y=y)
         w1 = self.param("w1", jax.random.normal, ())

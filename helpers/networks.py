@@ -8,7 +8,13 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax.typing import ArrayLike
 
-from helpers._checks import check_finite, check_tuple, check_type, check_whole
+from helpers._checks import (
+    check_finite,
+    check_leaves,
+    check_tuple,
+    check_type,
+    check_whole,
+)
 
 
 class MLP(nn.Module):
@@ -52,6 +58,7 @@ class MLP(nn.Module):
                 "inputs must be at least one array, all of one shape, got "
                 f"shapes {list(map(jnp.shape, inputs))}"
             )
+        check_leaves(params=self.variables)
         check_finite(params=self.variables, inputs=inputs)
         hidden = jnp.stack(inputs, axis=-1)
         for width in self.widths:

@@ -76,7 +76,9 @@ def model_loss(model: nnx.Module, dataset: Dataset) -> jax.Array:
 
     Raises:
         TypeError: an argument is of a wrong kind.
-        ValueError: there are no examples, or as ``mean_loss``.
+        ValueError: there are no examples, the lengths differ, a point is not
+            finite, or a label is neither 0 nor 1 (values are checked unless
+            they are traced).
     """
     check_type(nnx.Module, model=model)
     check_functions(model=model)
@@ -123,8 +125,8 @@ def from_linen(model: nnx.Module, params: Any) -> None:
 
     Raises:
         TypeError: an argument is of a wrong kind.
-        ValueError: the names or shapes differ, or a number is not finite;
-            the model stays as it was.
+        ValueError: the names or shapes differ, or a number is not finite
+            (checked unless it is traced); the model stays as it was.
     """
     check_floats(params)
     if (given := jax.tree.map(jnp.shape, params)) != (

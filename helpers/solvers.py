@@ -230,14 +230,14 @@ def full_step(gradient: np.ndarray, hessian: np.ndarray) -> np.ndarray:
     check_some(gradient=gradient)
     if not (np.isfinite(gradient).all() and np.isfinite(hessian).all()):
         raise ValueError(
-            "gradient and hessian must be finite, got NaN or infinity: look "
-            "for them in dataset and in params"
+            "gradient and hessian of objective must be finite, got NaN or "
+            "infinity: look for them in dataset and in params"
         )
     if not (values := np.linalg.eigvalsh(hessian))[0] > 1e-6 * values[-1]:
         raise ValueError(
-            "hessian must be positive, got a singular one: an input is "
-            "constant or a copy of others, the labels are separable, or "
-            "params start too far away"
+            "hessian of objective must be positive, got a singular one: an "
+            "input is constant or a copy of others, the labels are separable, "
+            "or params start too far away"
         )
     return -np.linalg.solve(hessian, gradient)
 
@@ -301,11 +301,14 @@ def newton(
 
     def evaluate(flat):
         loss, *rest = objective(shaped(unravel, flat))
-        if [*map(np.shape, rest)] != [flat.shape, 2 * flat.shape]:
+        if (shapes := [*map(np.shape, (loss, *rest))]) != [
+            (),
+            flat.shape,
+            2 * flat.shape,
+        ]:
             raise ValueError(
                 "objective must return a loss, a gradient and a Hessian, of "
-                f"{flat.size} params, got the shapes "
-                f"{list(map(np.shape, (loss, *rest)))}"
+                f"{flat.size} params, got the shapes {shapes}"
             )
         return float(loss), *(np.array(part, float) for part in rest)
 

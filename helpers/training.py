@@ -46,9 +46,9 @@ def train_step(
     Raises:
         TypeError: an argument is of a wrong kind.
         ValueError: opt_state belongs to another optimizer or other params, a
-            param is not finite, or what ``loss_fn`` raises; if it is compiled
-            it raises nothing, and what is wrong in ``dataset`` makes the loss
-            NaN.
+            param is not finite (checked unless it is traced), or what
+            ``loss_fn`` raises; if it is compiled it raises nothing, and what
+            is wrong in ``dataset`` makes the loss NaN.
 
     Source: the blog's ``update_weights``, which loses the new state.
     """
@@ -143,9 +143,10 @@ def fit(
 
     Raises:
         TypeError: an argument is of a wrong kind.
-        ValueError: epochs is no whole number above 0, a param is not finite,
-            ``loss_fn`` returns no scalar, or what it raises; if it raises
-            nothing, a loss that is not finite stands in the History.
+        ValueError: epochs is no whole number above 0, a param is not finite
+            (checked unless it is traced), ``loss_fn`` returns no scalar, or
+            what it raises; if it raises nothing, a loss that is not finite
+            stands in the History.
 
     Source: the blog's training loop.
     """

@@ -73,10 +73,10 @@ def covariance(
             f"{list(map(np.shape, dataset))}"
         )
     check_scalar_loss(loss_fn, params, dataset)
-    flat, unravel = ravel_pytree(params)
-    hessian = jax.hessian(lambda flat: loss_fn(unravel(flat), dataset))(flat)
     # What is wrong with labels is in the loss alone: its slopes ignore them.
     check_finite(**{"loss_fn(params, dataset)": loss_fn(params, dataset)})
+    flat, unravel = ravel_pytree(params)
+    hessian = jax.hessian(lambda flat: loss_fn(unravel(flat), dataset))(flat)
     check_finite(**{"the Hessian of loss_fn": hessian})
     if not isinstance(hessian, Tracer) and not (
         (values := np.linalg.eigvalsh(hessian))[0] > 1e-6 * values[-1]

@@ -28,6 +28,7 @@ NONE += [
 ]
 WEIGHTS = {"params": {"w1": 1.0, "w2": np.float32(2), "b": jnp.zeros(())}}
 ROWS = np.ones((3, 2))
+KEYS = jax.random.split(jax.random.key(0))
 INF = np.float32(np.inf)
 COLUMN = pd.Series([1.0, 2.0])
 ADAM = optax.adam(0.1)
@@ -84,10 +85,9 @@ FINE = [
     partial(checks.check_tuple, Line, line=Line(1, np.ones(2), 3.0)),
     partial(checks.check_floats, {"a": 1.0, "b": [jnp.ones(2)]}),
     partial(checks.check_weights, WEIGHTS),
-    partial(
-        checks.check_leaves, a=(), b={"x": ROWS, "key": jax.random.key(0)}
-    ),
+    partial(checks.check_leaves, a=(), b={"x": ROWS, "keys": KEYS}),
     partial(checks.check_scalar_loss, lambda p, d: (p * d).sum(), 1.0, ROWS),
+    partial(checks.check_scalar_loss, lambda p, d: p * np.sum(d), 1.0, ROWS),
     partial(checks.check_scalars, a=(1, 2), line=Line(1, 2, jnp.ones(()))),
     partial(checks.check_optimizer, optax.sgd(0.1)),
     partial(checks.check_state, ADAM, {"w": 1.0}, ADAM.init({"w": 2.0})),
@@ -108,6 +108,7 @@ FINE = [
     partial(checks.check_examples, (ROWS, np.ones(3))),
     partial(checks.check_range, 5, r=range(5), s=range(0), t=range(0, 5, 4)),
     partial(checks.check_finite, x=[1, {"a": 2}], y=ROWS),
+    partial(checks.check_finite, x=jnp.ones(2, "bfloat16"), key=KEYS),
     partial(checks.check_no_nan, x=[np.inf, 1]),
     partial(checks.check_between, 0, 1, p=[0, 0.5, 1], q=0),
     partial(checks.check_positive, x=0.1, y=[1e-30, 2]),
@@ -136,7 +137,7 @@ WRONG_KINDS = [
     ),
     (
         partial(checks.check_arrays, x=1, y=[2]),
-        f"x and y must be numbers or arrays{WORDS}1 and [2]",
+        f"x and y must be numbers or arrays of NumPy or JAX{WORDS}1 and [2]",
     ),
     (
         partial(checks.check_number, x=1, y=np.ones(1)),
@@ -146,9 +147,10 @@ WRONG_KINDS = [
     (partial(checks.check_arrays, x=1, y=COLUMN), "x and y must be numbers "),
     (
         partial(checks.check_leaves, a=(), b={"x": "1"}),
-        "b must be arrays, in any pytree, got {'x': '1'}",
+        f"b must be a pytree of arrays{WORDS}{{'x': '1'}}",
     ),
-    (partial(checks.check_leaves, a=[1, COLUMN]), "a must be arrays, in any"),
+    (partial(checks.check_leaves, a=[1, COLUMN]), "a must be a pytree of arr"),
+    (partial(checks.check_leaves, a=jnp.ones(2, "c8")), "a must be a pytree "),
     (
         partial(checks.check_type, range, a=range(1), b=[0]),
         "b must be of type range, got [0]",
@@ -277,11 +279,15 @@ WRONG_VALUES = [
     ),
     (
         partial(checks.check_scalar_loss, lambda p, d: p * d, 1.0, ROWS),
-        "loss_fn must return a scalar, such as a mean, got (3, 2)",
+        "loss_fn must return a scalar, such as a mean, got the shape (3, 2)",
     ),
     (
         partial(checks.check_scalar_loss, lambda p, d: (p, d), 1.0, 2.0),
-        "loss_fn must return a scalar, such as a mean, got ((), ())",
+        "loss_fn must return a scalar, such as a mean, got the shape ((), ())",
+    ),
+    (
+        partial(checks.check_scalar_loss, lambda p, d: (), 1.0, 2.0),
+        "loss_fn must return a scalar, such as a mean, got the shape ()",
     ),
     (
         partial(checks.check_scalars, a=(1, 2), line=Line(1, 2, np.ones(2))),
@@ -313,7 +319,7 @@ WRONG_VALUES = [
     ),
     (
         partial(checks.check_varied, x=[[1, 1e9], [2, 1e9 + 1]]),
-        "x must vary in float32, got a constant in column 1",
+        "x must vary in float32, got a variance of 0 in column 1",
     ),
     (
         partial(checks.check_varied, x=[[1e20], [2e20]]),
@@ -325,7 +331,7 @@ WRONG_VALUES = [
     ),
     (
         partial(checks.check_varied, x=[[1, 1e-20], [2, 3e-20]]),
-        "x must vary in float32, got a constant in column 1",
+        "x must vary in float32, got a variance of 0 in column 1",
     ),
     (
         partial(checks.check_labels, ", see", label=[-1, 0, 0.5, 1, 2, 3]),

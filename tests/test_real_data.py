@@ -187,7 +187,8 @@ def test_a_constant_column_is_refused(column, kind, value):
     with pytest.raises(ValueError) as caught:
         find_scaling(kind(wrong))
     assert str(caught.value) == (
-        f"features must vary in float32, got a constant in column {column}"
+        "features must vary in float32, got a variance of 0 in column "
+        f"{column}"
     )
 
 

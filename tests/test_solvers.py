@@ -370,9 +370,9 @@ def test_a_hessian_that_is_no_bowl_is_refused(values):
     with pytest.raises(ValueError) as caught:
         full_step(np.ones(len(values)), np.diag(np.float64(values)))
     assert str(caught.value) == (
-        "hessian must be positive, got a singular one: an input is constant "
-        "or a copy of others, the labels are separable, or params start too "
-        "far away"
+        "hessian of objective must be positive, got a singular one: an input "
+        "is constant or a copy of others, the labels are separable, or params "
+        "start too far away"
     )
 
 
@@ -384,8 +384,8 @@ def test_numbers_that_are_not_finite_are_refused(bad):
         with pytest.raises(ValueError) as caught:
             full_step(*parts)
         assert str(caught.value) == (
-            "gradient and hessian must be finite, got NaN or infinity: look "
-            "for them in dataset and in params"
+            "gradient and hessian of objective must be finite, got NaN or "
+            "infinity: look for them in dataset and in params"
         )
 
 
