@@ -177,6 +177,20 @@ def test_scaling_refuses_what_erases_or_flips_the_line(factor):
     )
 
 
+@pytest.mark.parametrize(
+    ("n", "line", "message"),
+    [
+        (0, TRUE_LINE, "n must be a whole number, at least 1, got 0"),
+        (1, Line(np.nan, 1.0, 0.0), "line must be finite, got NaN or infin"),
+        (1, Line(*np.ones((3, 2))), "line must hold single numbers, got the"),
+    ],
+)
+def test_what_is_wrong_is_said_before_a_point_is_drawn(n, line, message):
+    # None is no key.
+    with pytest.raises(ValueError, match=f"^{message}"):
+        make_dataset(None, n, line)
+
+
 def test_scaling_lets_traced_factors_pass():
     assert jax.jit(TRUE_LINE.scaled)(-1.0) == Line(-1.0, -3.0, -0.1)
     assert jax.grad(lambda factor: TRUE_LINE.scaled(factor).w2)(0.0) == 3.0

@@ -431,7 +431,10 @@ CASES = {
         lambda params, widths, inputs: MLP(widths).apply(params, *inputs),
         {"params": MLP_PARAMS, "widths": (2,), "inputs": (X, Y)},
         {
-            "params": [jax.tree.map(lambda leaf: leaf * np.nan, MLP_PARAMS)],
+            "params": [
+                jax.tree.map(lambda leaf: np.nan * np.array(leaf), MLP_PARAMS),
+                {"params": {"Dense_0": {"kernel": "1"}}},
+            ],
             "widths": [None, 2, (0,), (-1,), (1.5,), ("2",)],
             "inputs": [
                 (),

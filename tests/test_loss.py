@@ -285,10 +285,26 @@ def test_what_is_not_finite_is_refused(function, name, bad):
 @pytest.mark.parametrize("function", [mean_loss, per_example_value_and_grad])
 @pytest.mark.parametrize("bad", [-1, 2, 0.5])
 def test_wrong_labels_are_refused(function, bad):
+    three = a_dataset(np.zeros(3), np.zeros(3), (0, 1, bad))
+    # The guard comes first: None could not be called.
     with pytest.raises(ValueError) as caught:
-        three = a_dataset(np.zeros(3), np.zeros(3), (0, 1, bad))
-        function(apply_fn, BLOG_PARAMS, three)
+        function(None, BLOG_PARAMS, three)
     assert str(caught.value) == f"label must be 0 or 1, got [{bad}] among them"
+
+
+@pytest.mark.parametrize("function", [mean_loss, per_example_value_and_grad])
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_params_that_are_not_finite_are_refused_by_any_model(function, bad):
+    def deaf(params, x, y):
+        return x
+
+    with pytest.raises(ValueError, match=r"^params must be finite, got NaN"):
+        function(deaf, {"w": np.float32(bad)}, a_dataset())
+
+
+def test_a_rule_needs_no_params():
+    loss = mean_loss(lambda params, x, y: x, None, a_dataset())
+    assert loss == binary_cross_entropy(*a_dataset()[::2]).mean()
 
 
 @pytest.mark.parametrize("function", [mean_loss, per_example_value_and_grad])

@@ -121,10 +121,16 @@ def test_params_of_another_model_are_refused(model, params):
     assert to_linen(model) == BLOG_PARAMS
 
 
+class Silent(nnx.Module):
+    def __call__(self, x, y):
+        raise NotImplementedError
+
+
 def test_labels_of_another_coding_are_refused(model, dataset):
     signs = Dataset(dataset.x, dataset.y, 2 * dataset.label - 1)
-    with pytest.raises(ValueError, match="label"):
-        model_loss(model, signs)
+    # The guard comes first: a module of no kind could not be called.
+    with pytest.raises(ValueError, match=r"^label must be 0 or 1, got \[-1\]"):
+        model_loss(Silent(), signs)
 
 
 def test_points_that_are_not_finite_are_refused(model, dataset):
