@@ -322,11 +322,8 @@ def are_finite(*values: Any, dtype: Any = np.float32) -> bool:
 def _is_finite(value, dtype):
     if is_traced(value) or is_key(value):
         return True
-    value = np.asarray(value)
-    if not jnp.issubdtype(value.dtype, jnp.floating):
-        return True
     with np.errstate(over="ignore"):
-        return np.isfinite(value.astype(dtype)).all()
+        return np.isfinite(np.asarray(value).astype(dtype)).all()
 
 
 def check_finite(**arguments: Any) -> None:

@@ -118,7 +118,6 @@ def per_example_value_and_grad(
     # Under vmap, mean_loss sees no values: they are checked here.
     check_finite(dataset=dataset)
     check_labels(label=dataset[-1])
-    check_functions(apply_fn=apply_fn)
     check_floats(params)
     # The mean over a single example is that example's loss.
     of_one = jax.value_and_grad(partial(mean_loss, apply_fn))

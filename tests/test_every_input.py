@@ -95,16 +95,22 @@ KEY = random.key(0)
 X = np.float32([0.5, -1.0, 2.0, 0.0, -3.0, 1.5])
 Y = np.float32([1.0, 0.5, -2.0, -0.5, 0.0, 1.0])
 LABEL = np.array([0, 1, 1, 0, 1, 0])
+TABLE = np.column_stack([X, Y])
 DATA = Dataset(X, Y, LABEL)
 NONE = Dataset(X[:0], Y[:0], LABEL[:0])
 ONE = Dataset(X[:1], Y[:1], LABEL[:1])
 apply_fn = LogisticRegression().apply
 loss_fn = jax.jit(partial(mean_loss, apply_fn))
 sgd = optax.sgd(0.3)
-MLP_PARAMS = MLP((2,)).init(KEY, 0.0, 0.0)
+# By hand: to compile what init needs would take longer than most tests.
+MLP_PARAMS = {
+    "params": {
+        "Dense_0": {"kernel": TABLE[:2] / 3, "bias": np.zeros(2, np.float32)},
+        "Dense_1": {"kernel": TABLE[2:3].T, "bias": np.zeros(1, np.float32)},
+    }
+}
 MESH = device_mesh()
 SCALING = Scaling(np.float32([0, 1]), np.float32([1, 2]))
-TABLE = np.column_stack([X, Y])
 LOSSES = np.array([0.9, 0.5])
 
 
@@ -921,8 +927,10 @@ TINY_SD = Scaling(np.zeros(1), np.full(1, 1e-50))
             "the sum of mass mus",
         ),
         (partial(logit_grid, Line(1e-50, 0.0, 0.1)), "line must have w1 or"),
-        (partial(logit_grid, Line(3e38, 3.0, 0.1)), "the logits of line must"),
-        (partial(logit_grid, Line(1e37, 3.0, -3e38)), "the logits of line "),
+        (
+            partial(logit_grid, Line(3e38, 3.0, 0.1)),
+            "line.w1 must be from -1e",
+        ),
         (partial(standardize, [[1.0]], TINY_SD), "scaling.sd must be finite"),
         (partial(find_scaling, [[1e9], [1e9 + 1]]), "features must vary in"),
         (partial(find_scaling, [[1e20], [2e20]]), "the variance of features"),
@@ -1021,32 +1029,6 @@ def test_one_example_leaves_the_weights_open():
         lambda: newton(by_sums(ONE), BLOG_PARAMS),
     ):
         with pytest.raises(ValueError, match=r" must be .*, got a singular "):
-            run()
-
-
-def test_wrong_values_that_are_traced_are_named_where_they_end():
-    # A compiled loss raises nothing, and gives NaN.
-    wrong = DATA._replace(label=2 * LABEL)
-    with pytest.raises(ValueError, match=r"^loss_fn\(params, dataset\) must "):
-        covariance(loss_fn, BLOG_PARAMS, wrong)
-    with pytest.raises(
-        ValueError, match=r"^the loss of objective\(params\) m"
-    ):
-        newton(by_autodiff(loss_fn, wrong), BLOG_PARAMS)
-
-
-def test_a_loss_is_one_number():
-    def each(params, dataset):
-        return apply_fn(params, *dataset[:2])
-
-    for run in (
-        lambda: fit(each, BLOG_PARAMS, sgd, DATA, 2),
-        lambda: covariance(each, BLOG_PARAMS, DATA),
-        lambda: by_autodiff(each, DATA)(BLOG_PARAMS),
-    ):
-        with pytest.raises(
-            ValueError, match=r"^loss_fn must .*, got the shape \(6,\)"
-        ):
             run()
 
 

@@ -550,6 +550,19 @@ def test_a_line_without_a_slope_is_refused(zero):
     )
 
 
+@pytest.mark.parametrize("name", Line._fields)
+def test_a_line_whose_logits_would_overflow_is_refused(name):
+    for sign in (-1, 1):
+        logit, _ = logit_grid(TRUE_LINE._replace(**{name: sign * 1e30}), 5)
+        assert np.isfinite(logit).all()
+        for value in (sign * 1.1e30, sign * np.inf, np.nan):
+            with pytest.raises(ValueError) as caught:
+                logit_grid(TRUE_LINE._replace(**{name: value}))
+            assert str(caught.value) == (
+                f"line.{name} must be from -1e+30 to 1e+30, got {value}"
+            )
+
+
 def test_traced_slopes_of_0_give_b_everywhere():
     flat = Line(0.0, 0.0, 0.3)
     logit, mass = grid(flat, 5)

@@ -834,6 +834,45 @@ def test_nan_in_the_data_is_found_by_autodiff(name):
         newton(objective, ZEROS)
 
 
+def test_labels_that_a_compiled_loss_takes_are_refused():
+    # Their loss is NaN, its slopes are not.
+    data = points(30)
+    wrong = data._replace(label=2 * np.asarray(data.label))
+    with pytest.raises(ValueError, match=r"^the loss of objective\(params\) "):
+        newton(by_autodiff(jax.jit(loss_fn), wrong), ZEROS)
+
+
+def test_a_loss_that_is_no_scalar_is_refused():
+    objective = by_autodiff(lambda params, data: params + data, np.ones(3))
+    with pytest.raises(ValueError, match=r"^loss_fn must .* the shape \(3,\)"):
+        objective(1.0)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        (1.0, np.ones(2), np.eye(2)),
+        (1.0, np.ones(3), np.eye(2)),
+        (1.0, np.ones(3)),
+        (np.ones(3), np.ones(3), np.eye(3)),
+    ],
+)
+def test_an_objective_returns_a_part_for_each_param(parts):
+    with pytest.raises(ValueError) as caught:
+        newton(lambda params: parts, ZEROS)
+    assert str(caught.value) == (
+        "objective must return a loss, a gradient and a Hessian, of 3 params, "
+        f"got the shapes {[*map(np.shape, parts)]}"
+    )
+
+
+def test_what_is_no_array_is_refused_before_it_is_compiled():
+    with pytest.raises(
+        TypeError, match=r"^dataset must be a pytree of arrays"
+    ):
+        by_autodiff(loss_fn, points(30)._replace(x="x"))
+
+
 def test_no_warnings_come_with_a_far_start(run):
     with warnings.catch_warnings(action="error"):
         newton(by_sums(run[0]), FAR)

@@ -369,6 +369,11 @@ def test_infinite_inputs_of_a_bounded_network_are_refused():
         fit(bounded, start, sgd, data, 2)
 
 
+def test_a_loss_that_is_no_scalar_is_refused():
+    with pytest.raises(ValueError, match=r"^loss_fn must .* the shape \(3,\)"):
+        fit(lambda params, dataset: params * dataset, 1.0, sgd, np.ones(3), 1)
+
+
 def test_finite_means_loss_and_each_gradient():
     def loss(params, dataset):
         # At 0 the slope of the root is infinite, its value is not.

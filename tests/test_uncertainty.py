@@ -218,6 +218,21 @@ def test_a_loss_that_is_no_bowl_is_refused(curvature):
     assert str(caught.value) == MESSAGE
 
 
+@pytest.mark.parametrize("function", [covariance, standard_errors])
+def test_a_loss_that_is_no_scalar_is_refused(function):
+    with pytest.raises(ValueError, match=r"^loss_fn must .* the shape \(7,\)"):
+        function(
+            lambda params, dataset: params + dataset[0], 1.0, (CURVED[:7],)
+        )
+
+
+def test_labels_that_a_compiled_loss_takes_are_refused():
+    # Their loss is NaN, its slopes are not.
+    dataset = Dataset(CURVED, CURVED**2, 2 * (CURVED > 0))
+    with pytest.raises(ValueError, match=r"^loss_fn\(params, dataset\) must "):
+        covariance(jax.jit(loss_fn), params_of(0.1, 0.2, 0.0), dataset)
+
+
 def kinked(params, dataset):
     """A finite loss whose slope at 0 is infinite."""
     return jnp.sqrt(params).sum()
