@@ -191,6 +191,11 @@ class Watch:
             seconds = time.perf_counter() - start
             self.tests[item.nodeid] = [seconds, sorted(self.lines)]
 
+    def pytest_internalerror(self, excinfo):
+        # A module that is a program, too, may run when it is imported.
+        if isinstance(excinfo.value, SystemExit):
+            self.failed = "its import"
+
     def pytest_runtest_logreport(self, report):
         if report.failed:
             self.failed = self.failed or report.nodeid

@@ -183,7 +183,9 @@ def changed_values(module: Module, node: ast.AST) -> Iterator[Mutant]:
         case ast.Constant(value=bool()):
             yield module.replaced(node, repr(not node.value))
         case ast.Constant() if is_number(node):
-            for new in (node.value + 1, node.value - 1):
+            # A large float takes no notice of 1.
+            step = 1 if node.value + 1 != node.value else node.value / 2
+            for new in (node.value + step, node.value - step):
                 yield module.replaced(node, repr(new))
         case ast.If(test=test) | ast.IfExp(test=test) | ast.While(test=test):
             if not isinstance(test, (*DECIDED, ast.UnaryOp)):

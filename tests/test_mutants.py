@@ -73,6 +73,7 @@ reason = "at the limit both give the limit"
         ("not a and b", ["a and b", "not a or b", "pass"]),
         ("-é * a.b", ["é * a.b", "-é / a.b", "pass"]),
         ("x = True", ["x = False", "pass"]),
+        ("x = 1e20", ["x = 1.5e+20", "x = 5e+19", "pass"]),
         ("x = 0.5", ["x = -0.5", "x = 1.5", "pass"]),
         ("x = 1 if a else 'b'", []),
         ("x: int | str = f'{1 + 1}'", []),
@@ -202,6 +203,23 @@ def test_tests_that_cannot_be_run_kill_no_mutant(toy, fault):
     code, shown = tried(toy)
     assert code == 1
     assert "the tests could not be run: " in shown
+
+
+def test_a_program_that_runs_when_it_is_imported_is_killed(toy):
+    append(
+        toy / "helpers/toy.py",
+        """
+if __name__ == "__main__":
+    import sys
+
+    sys.exit(2)
+""",
+    )
+    append(toy / "tests/mutants.toml", EQUIVALENT)
+    code, shown = tried(toy)
+    assert code == 1
+    # All but the changes of what only the program does.
+    assert shown.count("survived\n") == shown.count("  - sys.exit(2)") == 3
 
 
 def test_two_are_not_at_work_in_one_folder(toy):

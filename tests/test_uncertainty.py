@@ -642,6 +642,14 @@ def test_numbers_of_double_precision_are_sorted_as_those_of_float32():
         assert function(probability, label, bins=4).count[1] == 5
 
 
+@pytest.mark.parametrize("kind", [np.int8, np.uint8, np.float16])
+def test_numbers_of_few_bits_are_added_as_floats(kind):
+    many = kind([1] * 5000)
+    for pair in ((many, np.ones(5000)), (np.ones(5000), many)):
+        _, said, came = reliability(*pair, bins=1)
+        assert (said, came) == (1, 1)
+
+
 def test_reliability_maps_over_models():
     samples = [a_sample(seed=seed) for seed in range(3)]
     over_models = jax.jit(jax.vmap(partial(reliability, bins=10)))
