@@ -128,6 +128,10 @@ def mesh():
     return device_mesh(1)
 
 
+def test_the_last_chunk_there_is_has_a_row():
+    assert chunk_rows(PARAMS, KEY, np.uint32([2**32 - 1])).shape == (1, 13)
+
+
 def test_a_row_for_each_chunk_equals_numpy_in_double_precision():
     rows = jax.jit(chunk_rows)(PARAMS, KEY, np.array([4, 1], np.uint32))
     assert (rows.shape, rows.dtype) == ((2, 13), jnp.float32)
