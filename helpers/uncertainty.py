@@ -54,9 +54,10 @@ def covariance(
     Raises:
         TypeError: an argument is of a wrong kind.
         ValueError: there are no examples, a param is not finite, ``loss_fn``
-            returns no scalar, or the data does not determine the params: the
-            Hessian is not finite, has no inverse in float32, or is not
-            positive (values are checked unless they are traced).
+            returns no scalar, the loss or its Hessian is not finite, or the
+            data does not determine the params: the Hessian has no inverse in
+            float32, or is not positive (values are checked unless they are
+            traced).
 
     It describes many independent examples and a model that contains the
     truth. A fit to separable labels that was stopped is *not* noticed.

@@ -104,6 +104,11 @@ def sets(name: str, value: str) -> str:
     return f"e.setAttribute({name!r}, {value})"
 
 
+LINE_ASTRAY = after_each_step(
+    ".learned", sets("transform", "'translate(9.0 9.0) rotate(9.0)'")
+)
+
+
 def hurried(damage: Callable[[Page], Any]) -> Callable[[Page], Any]:
     """Wait less for what will not come."""
 
@@ -368,9 +373,7 @@ FAULTS = [
     ),
     Fault(
         scrubber_problems,
-        after_each_step(
-            ".learned", sets("transform", "'translate(9.0 9.0) rotate(9.0)'")
-        ),
+        LINE_ASTRAY,
         "epoch 0: the line is not where the logit is 0",
     ),
     Fault(
@@ -380,9 +383,7 @@ FAULTS = [
     ),
     Fault(
         scrubber_problems,
-        after_each_step(
-            ".learned", sets("transform", "'translate(9.0 9.0) rotate(9.0)'")
-        ),
+        LINE_ASTRAY,
         "the line does not move epoch by epoch: ",
     ),
     Fault(
