@@ -28,7 +28,7 @@ from manuscript import (
     fail_on,
     read,
 )
-from playwright.sync_api import Browser, Locator, Page, TimeoutError
+from playwright.sync_api import Browser, Locator, Page, Route, TimeoutError
 
 from helpers.data import make_dataset
 from helpers.loss import mean_loss
@@ -378,15 +378,35 @@ SHIFTS = """new PerformanceObserver(list => {
 }).observe({type: "layout-shift", buffered: true})"""
 
 
+# Resolved when what stands on the page now has been painted.
+PAINTED = """() => new Promise(painted =>
+  requestAnimationFrame(() => requestAnimationFrame(painted)))"""
+
+
 def jump_problems(page: Page, address: str) -> Problems:
     """Open an address and scroll through it; yield how far it jumps."""
     page.add_init_script(SHIFTS)
-    # When a font comes is a matter of luck.
+    # When a font or a picture comes is a matter of luck: here no font comes,
+    # and a picture when the page has been painted with its place empty.
     page.route("**/*.woff2", lambda route: route.abort())
-    page.goto(address)
-    # Each picture comes when it is near.
-    for picture in page.locator("article img").all():
+    awaited, late = set(), {}
+
+    def hold(route: Route) -> None:
+        if route.request.url in awaited:
+            route.continue_()
+        else:
+            late[route.request.url] = route
+
+    page.route("**/_images/*", hold)
+    page.goto(address, wait_until="domcontentloaded")
+    for picture in page.locator("article img").element_handles():
         picture.scroll_into_view_if_needed()
+        page.evaluate(PAINTED)
+        awaited.add(source := picture.evaluate("picture => picture.src"))
+        if source in late:
+            late.pop(source).continue_()
+        page.wait_for_function("picture => picture.complete", arg=picture)
+        page.evaluate(PAINTED)
     moved = page.evaluate("window.shifts || 0")
     if moved >= 0.1:
         yield f"it jumps by {moved:.2f} as it opens, want less than 0.1"
