@@ -442,7 +442,7 @@ def search_problems(page: Page) -> Problems:
     page.keyboard.press("Enter")
     links = page.locator("#search-results a")
     with contextlib.suppress(TimeoutError):
-        links.first.wait_for()
+        page.get_by_text("Search finished").wait_for()
     found = {link.get_attribute("href") for link in links.all()}
     if not any(link.startswith(f"{CHAPTER}.html") for link in found):
         yield f"'sigmoid' is in {CHAPTER}, but a search for it finds {found}"
@@ -463,6 +463,7 @@ def menu_problems(page: Page) -> Problems:
     page.locator("button.primary-toggle").first.click()
     with contextlib.suppress(TimeoutError):
         link.click()
+        page.wait_for_url(f"**/{last}.html")
     if not page.url.endswith(f"{last}.html"):
         yield "the menu does not open, or its link leads nowhere"
 
@@ -506,6 +507,8 @@ def test_missing_page_leads_back(width, theme, windows, origin):
     fail_on(problems)
     page.locator("article a").first.click()
     first = f"{origin}/{DOCUMENTS[0]}.html"
+    with contextlib.suppress(TimeoutError):
+        page.wait_for_url(first)
     assert page.url == first, (
         f"the first link of a missing page leads to {page.url}, not {first}; "
         "see book/_templates/404.html"

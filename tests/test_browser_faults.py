@@ -114,7 +114,7 @@ def hurried(damage: Callable[[Page], Any]) -> Callable[[Page], Any]:
 
     def hurry(page: Page) -> None:
         damage(page)
-        page.set_default_timeout(500)
+        page.set_default_timeout(2_000)
 
     return hurry
 
