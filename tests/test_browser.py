@@ -407,6 +407,9 @@ def jump_problems(page: Page, address: str) -> Problems:
             late.pop(source).continue_()
         page.wait_for_function("picture => picture.complete", arg=picture)
         page.evaluate(PAINTED)
+    # A page without pictures has only now been waited for.
+    page.wait_for_load_state()
+    page.evaluate(PAINTED)
     moved = page.evaluate("window.shifts || 0")
     if moved >= 0.1:
         yield f"it jumps by {moved:.2f} as it opens, want less than 0.1"
