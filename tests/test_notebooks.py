@@ -8,6 +8,7 @@ import base64
 import io
 import os
 import re
+import signal
 import subprocess
 import sys
 import tokenize
@@ -691,10 +692,21 @@ def run_with_key_check(path: Path) -> subprocess.CompletedProcess[str]:
 def key_checks() -> Iterator[dict[str, Future]]:
     """Run all chapters at once, as many as there are processors."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        yield {
+        runs = {
             name: pool.submit(run_with_key_check, read(name).path)
             for name in TAUGHT
         }
+
+        def ended(run: Future) -> None:
+            if run.cancelled():
+                return
+            # Ctrl-C ends the chapters that run; no other takes their place.
+            if run.result().returncode == -signal.SIGINT:
+                pool.shutdown(wait=False, cancel_futures=True)
+
+        for run in runs.values():
+            run.add_done_callback(ended)
+        yield runs
 
 
 @pytest.mark.parametrize("name", TAUGHT)
