@@ -6,14 +6,11 @@ is wrong with it; it can be pointed at any copy. test_faults.py does.
 
 import base64
 import io
-import os
 import re
-import signal
 import subprocess
 import sys
 import tokenize
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import pairwise, zip_longest
 from pathlib import Path
 from typing import NamedTuple
@@ -688,30 +685,9 @@ def run_with_key_check(path: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.fixture(scope="module")
-def key_checks() -> Iterator[dict[str, Future]]:
-    """Run all chapters at once, as many as there are processors."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        runs = {
-            name: pool.submit(run_with_key_check, read(name).path)
-            for name in TAUGHT
-        }
-
-        def ended(run: Future) -> None:
-            if run.cancelled():
-                return
-            # Ctrl-C ends the chapters that run; no other takes their place.
-            if run.result().returncode == -signal.SIGINT:
-                pool.shutdown(wait=False, cancel_futures=True)
-
-        for run in runs.values():
-            run.add_done_callback(ended)
-        yield runs
-
-
 @pytest.mark.parametrize("name", TAUGHT)
-def test_no_key_is_used_twice(name, key_checks):
-    run = key_checks[name].result()
+def test_no_key_is_used_twice(name):
+    run = run_with_key_check(read(name).path)
     if run.returncode:
         pytest.fail(run.stderr, pytrace=False)
 
