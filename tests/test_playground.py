@@ -1,7 +1,6 @@
 """The playground's numbers are those of the helpers, and all can play."""
 
 import re
-import runpy
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -847,9 +846,3 @@ def test_without_scripts_there_is_a_still(open_page):
     page = open_page(java_script_enabled=False)
     assert page.locator(".playground-still img").is_visible()
     assert not page.locator(".playground").is_visible()
-
-
-def test_the_still_is_current(browser, origin):
-    script = runpy.run_path(str(ROOT / "scripts" / "still.py"))
-    drawn = script["picture"](browser, f"{origin}/book/playground.html")
-    assert drawn == script["STILL"].read_text("utf-8"), "run scripts/still.py"
