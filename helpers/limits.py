@@ -8,22 +8,9 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.typing import ArrayLike
 
-from helpers._checks import (
-    check_arrays,
-    check_between,
-    check_finite,
-    check_numbers,
-    check_positive,
-    check_same_shape,
-    check_scalars,
-    check_some,
-    check_tuple,
-    check_whole,
-    is_traced,
-)
+from helpers._checks import check_same_shape, check_whole
 from helpers.data import X_SD, Y_SD, Line
 from helpers.loss import binary_cross_entropy
 from helpers.metrics import accuracy, predict
@@ -54,7 +41,6 @@ def scores(logit: ArrayLike, label: ArrayLike) -> Scores:
         The Scores of this sample.
 
     Raises:
-        TypeError: an argument is of a wrong kind.
         ValueError: the shapes differ, there are no labels, a logit is not
             finite, or a label is neither 0 nor 1 (values are checked unless
             they are traced).
@@ -63,9 +49,7 @@ def scores(logit: ArrayLike, label: ArrayLike) -> Scores:
     Probability", Monthly Weather Review 78 (1950), for the third score, here
     of one of the two classes, half of Brier's own sum.
     """
-    check_numbers(logit=logit, label=label)
     check_same_shape(logit=logit, label=label)
-    check_finite(logit=logit)
     right = accuracy(label, predict(logit))
     loss = binary_cross_entropy(logit, label)
     said = jax.nn.sigmoid(1.0 * jnp.asarray(logit))
@@ -91,7 +75,6 @@ def expected_scores(
         The expected Scores.
 
     Raises:
-        TypeError: an argument is of a wrong kind.
         ValueError: the shapes differ, there are no points, a logit is not
             finite, or a mass is below 0 or not finite, or all are 0 (values
             are checked unless they are traced).
@@ -99,19 +82,7 @@ def expected_scores(
     Source: T. Gneiting and A. E. Raftery, "Strictly Proper Scoring Rules,
     Prediction, and Estimation", JASA 102 (2007).
     """
-    check_numbers(logit=logit, true_logit=true_logit)
     check_same_shape(logit=logit, true_logit=true_logit)
-    check_some(logit=logit)
-    check_finite(logit=logit, true_logit=true_logit)
-    if mass is not None:
-        check_arrays(mass=mass)
-        check_same_shape(mass=mass, logit=logit)
-        check_finite(mass=mass)
-        check_between(0, np.inf, mass=mass)
-        if not is_traced(mass):
-            check_positive(
-                **{"the sum of mass": np.asarray(mass).sum(dtype=np.float32)}
-            )
     logit = 1.0 * jnp.asarray(logit)
     probability = jax.nn.sigmoid(logit)
     true_logit = 1.0 * jnp.asarray(true_logit)
@@ -140,25 +111,11 @@ def logit_grid(line: Line, n: int = 4001) -> tuple[jax.Array, jax.Array]:
         the mean, and their masses, which sum to 1: float32 of shape (n,).
 
     Raises:
-        TypeError: an argument is of a wrong kind.
         ValueError: n is no whole number above 1, a number of the line is out
             of range, or w1 and w2 are both 0 (checked unless they are
             traced).
     """
     check_whole(2, n=n)
-    check_tuple(Line, line=line)
-    check_scalars(line=line)
-    # So far the ends of the grid are finite in float32.
-    check_between(
-        -1e30,
-        1e30,
-        **{f"line.{name}": value for name, value in line._asdict().items()},
-    )
-    if not is_traced(line[:2]) and not np.any(np.float32(line[:2])):
-        raise ValueError(
-            f"line must have w1 or w2 other than 0, got {line}: its logit is "
-            "b everywhere"
-        )
     z = jnp.linspace(-8.0, 8.0, n)
     sd = jnp.hypot(line.w1 * X_SD, line.w2 * Y_SD)
     return line.b + sd * z, jax.nn.softmax(-(z**2) / 2)
@@ -177,7 +134,6 @@ def bayes_limits(logit: ArrayLike, mass: ArrayLike | None = None) -> Scores:
         variance.
 
     Raises:
-        TypeError: an argument is of a wrong kind.
         ValueError: as ``expected_scores``.
 
     Source: C. M. Bishop, "Pattern Recognition and Machine Learning" (2006),

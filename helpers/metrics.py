@@ -7,13 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from helpers._checks import (
-    check_labels,
-    check_no_nan,
-    check_numbers,
-    check_same_shape,
-    check_some,
-)
+from helpers._checks import check_labels, check_no_nan, check_same_shape
 
 
 def predict(logit: ArrayLike) -> jax.Array:
@@ -26,12 +20,10 @@ def predict(logit: ArrayLike) -> jax.Array:
         Labels 0 and 1, int32, of the shape of ``logit``.
 
     Raises:
-        TypeError: an argument is of a wrong kind.
         ValueError: a logit is NaN (checked unless it is traced).
 
     Source: the blog has ``logit > 0.5``, which is a probability of 0.62.
     """
-    check_numbers(logit=logit)
     check_no_nan(logit=logit)
     return (jnp.asarray(logit) > 0).astype(jnp.int32)
 
@@ -47,16 +39,13 @@ def accuracy(label: ArrayLike, prediction: ArrayLike) -> jax.Array:
         A float32 scalar.
 
     Raises:
-        TypeError: an argument is of a wrong kind.
         ValueError: the shapes differ, there are no labels, or a value is
             neither 0 nor 1, such as a logit or a probability (checked unless
             it is traced).
 
     Source: the blog's ``accuracy``.
     """
-    check_numbers(label=label, prediction=prediction)
     check_same_shape(label=label, prediction=prediction)
-    check_some(label=label)
     check_labels(label=label)
     check_labels(
         ": predict(logit) turns logits into labels", prediction=prediction

@@ -9,13 +9,6 @@ import numpy as np
 from flax import linen as nn
 from jax.typing import ArrayLike
 
-from helpers._checks import (
-    check_broadcast,
-    check_finite,
-    check_leaves,
-    check_numbers,
-)
-
 
 class LogisticRegression(nn.Module):
     """The model logit = w1·x + w2·y + b, with three scalar params.
@@ -38,14 +31,9 @@ class LogisticRegression(nn.Module):
             The log-odds of label 1, float32, of the broadcast shape.
 
         Raises:
-            TypeError: an argument is of a wrong kind.
             ValueError: the shapes do not broadcast, or a number is not
                 finite (checked unless it is traced).
         """
-        check_numbers(x=x, y=y)
-        check_leaves(params=self.variables)
-        check_finite(params=self.variables, x=x, y=y)
-        check_broadcast(x=x, y=y)
         w1 = self.param("w1", jax.random.normal, ())
         w2 = self.param("w2", jax.random.normal, ())
         b = self.param("b", nn.initializers.zeros, ())

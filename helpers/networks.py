@@ -8,14 +8,6 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax.typing import ArrayLike
 
-from helpers._checks import (
-    check_finite,
-    check_leaves,
-    check_tuple,
-    check_type,
-    check_whole,
-)
-
 
 class MLP(nn.Module):
     """A multilayer perceptron with tanh between its layers.
@@ -43,23 +35,10 @@ class MLP(nn.Module):
             The log-odds of label 1, float32, of that shape.
 
         Raises:
-            TypeError: an argument is of a wrong kind.
             ValueError: there is no input, the shapes differ, a width is no
                 whole number above 0, or an input or a param is not finite
                 (checked unless it is traced).
         """
-        check_type(tuple, widths=self.widths)
-        check_whole(
-            1, **{f"widths[{i}]": width for i, width in enumerate(self.widths)}
-        )
-        check_tuple(tuple, inputs=inputs)
-        if len(set(map(jnp.shape, inputs))) != 1:
-            raise ValueError(
-                "inputs must be at least one array, all of one shape, got "
-                f"shapes {list(map(jnp.shape, inputs))}"
-            )
-        check_leaves(params=self.variables)
-        check_finite(params=self.variables, inputs=inputs)
         hidden = jnp.stack(inputs, axis=-1)
         for width in self.widths:
             hidden = nn.tanh(nn.Dense(width)(hidden))

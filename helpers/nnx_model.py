@@ -10,17 +10,6 @@ import jax.numpy as jnp
 from flax import nnx
 from jax.typing import ArrayLike
 
-from helpers._checks import (
-    check_broadcast,
-    check_columns,
-    check_finite,
-    check_floats,
-    check_functions,
-    check_labels,
-    check_numbers,
-    check_some,
-    check_type,
-)
 from helpers.data import Dataset
 from helpers.loss import binary_cross_entropy
 
@@ -37,7 +26,6 @@ class NNXLogisticRegression(nnx.Module):
 
     def __init__(self, rngs: nnx.Rngs) -> None:
         """Draw the params."""
-        check_type(nnx.Rngs, rngs=rngs)
         self.w1 = nnx.Param(jax.random.normal(rngs.params()))
         self.w2 = nnx.Param(jax.random.normal(rngs.params()))
         self.b = nnx.Param(jnp.zeros(()))
@@ -52,13 +40,9 @@ class NNXLogisticRegression(nnx.Module):
             The log-odds of label 1, float32, of the broadcast shape.
 
         Raises:
-            TypeError: an argument is of a wrong kind.
             ValueError: the shapes do not broadcast, or a number is not
                 finite (checked unless it is traced).
         """
-        check_numbers(x=x, y=y)
-        check_finite(params=nnx.state(self, nnx.Param), x=x, y=y)
-        check_broadcast(x=x, y=y)
         x, y = jnp.asarray(x), jnp.asarray(y)
         return self.w1[...] * x + self.w2[...] * y + self.b[...]
 
@@ -75,17 +59,10 @@ def model_loss(model: nnx.Module, dataset: Dataset) -> jax.Array:
         The mean loss in nats, a float32 scalar.
 
     Raises:
-        TypeError: an argument is of a wrong kind.
         ValueError: there are no examples, the lengths differ, a point is not
             finite, or a label is neither 0 nor 1 (values are checked unless
             they are traced).
     """
-    check_type(nnx.Module, model=model)
-    check_functions(model=model)
-    check_columns(dataset)
-    check_some(dataset=dataset[-1])
-    check_finite(dataset=dataset)
-    check_labels(label=dataset[-1])
     *inputs, label = dataset
     return binary_cross_entropy(model(*inputs), label).mean()
 
@@ -106,11 +83,8 @@ def nnx_step(
         The loss before the step, a float32 scalar.
 
     Raises:
-        TypeError: an argument is of a wrong kind.
         ValueError: as ``model_loss``, of shapes alone: values are traced.
     """
-    check_type(nnx.Module, model=model)
-    check_type(nnx.Optimizer, optimizer=optimizer)
     loss, grads = nnx.value_and_grad(model_loss)(model, dataset)
     optimizer.update(model, grads)
     return loss
@@ -124,11 +98,9 @@ def from_linen(model: nnx.Module, params: Any) -> None:
         params: {"params": {…}}, of the same names and shapes.
 
     Raises:
-        TypeError: an argument is of a wrong kind.
         ValueError: the names or shapes differ, or a number is not finite
             (checked unless it is traced); the model stays as it was.
     """
-    check_floats(params)
     if (given := jax.tree.map(jnp.shape, params)) != (
         have := jax.tree.map(jnp.shape, to_linen(model))
     ):
@@ -151,5 +123,4 @@ def to_linen(model: nnx.Module) -> dict:
     Raises:
         TypeError: model is no NNX module.
     """
-    check_type(nnx.Module, model=model)
     return {"params": nnx.to_pure_dict(nnx.state(model, nnx.Param))}

@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from matplotlib_inline.backend_inline import configure_inline_support
 from PIL import Image
 
-from helpers._checks import brief, check_finite, check_labels
+from helpers._checks import check_labels
 
 # Colours that colour-blind readers can tell apart: Okabe and Ito's two for
 # the labels, a purple of Paul Tol's for what is learned.
@@ -163,7 +163,6 @@ def plot_boundary(
     """
     color = PURPLE if learned else INK
     w1, w2, b = float(line.w1), float(line.w2), float(line.b)
-    check_finite(line=(w1, w2, b))
     if w1 == w2 == 0:
         raise ValueError(f"line must have w1 or w2 other than 0, got {line}")
     # Along the line from its point nearest the origin, steep or not.
@@ -551,8 +550,6 @@ def plot_fan(ax: Axes, lines) -> Axes:
     (left, right), (low, high) = ax.get_xlim(), ax.get_ylim()
     x = np.array([[left], [right]])
     w1, w2, b = (np.asarray(w) for w in (lines.w1, lines.w2, lines.b))
-    if not w2.all():
-        raise ValueError(f"lines.w2 must not be 0, got {brief(w2)}")
     y = -(w1 * x + b) / w2
     ax.plot(x, y, color=PURPLE, lw=0.7, alpha=0.6, zorder=3)
     ax.set(xlim=(left, right), ylim=(low, high))

@@ -23,20 +23,7 @@ from jax.flatten_util import ravel_pytree
 from jax.sharding import AxisType, Mesh, PartitionSpec
 from jax.typing import ArrayLike
 
-from helpers._checks import (
-    are_arrays,
-    are_numbers,
-    brief,
-    check_arrays,
-    check_between,
-    check_functions,
-    check_key,
-    check_range,
-    check_type,
-    check_weights,
-    check_whole,
-    is_traced,
-)
+from helpers._checks import check_whole
 from helpers.data import TRUE_LINE, Dataset, Line, make_dataset
 from helpers.solvers import chunk_sums
 
@@ -63,22 +50,11 @@ def make_chunk(
         or device chunks are drawn.
 
     Raises:
-        TypeError: an argument is of a wrong kind.
         ValueError: index is no whole number or out of range (checked unless
             it is traced), or as ``make_dataset``.
     """
-    check_key(key)
-    if not isinstance(index, int | np.integer) and not are_numbers(index):
-        raise TypeError(f"index must be a whole number, got {brief(index)}")
-    if not is_traced(index) and not (
-        np.ndim(index) == 0
-        and np.issubdtype(np.asarray(index).dtype, np.integer)
-        and 0 <= np.asarray(index) < MAX_CHUNKS
-    ):
-        raise ValueError(
-            f"index must be a whole number from 0 to {MAX_CHUNKS - 1}, got "
-            f"{index}"
-        )
+    if not isinstance(index, jax.Array):
+        check_whole(0, MAX_CHUNKS - 1, index=index)
     return make_dataset(jax.random.fold_in(key, index), CHUNK, line)
 
 
@@ -99,18 +75,6 @@ def chunk_rows(params: Any, key: jax.Array, indices: ArrayLike) -> jax.Array:
             shape.
         ValueError: an index is out of range (checked unless traced).
     """
-    check_weights(params)
-    check_key(key)
-    if not (
-        are_arrays(indices)
-        and np.ndim(indices) == 1
-        and np.issubdtype(indices.dtype, np.integer)
-    ):
-        raise TypeError(
-            "indices must be an array of shape (k,), of whole numbers of at "
-            f"most 32 bits, got {brief(indices)}"
-        )
-    check_between(0, MAX_CHUNKS - 1, indices=indices)
     # Drawn and summed in one loop, a point is drawn again for each sum.
     chunks = jax.lax.map(partial(make_chunk, key), indices)
     return jax.lax.map(
@@ -155,7 +119,6 @@ def rows_on(mesh: Mesh) -> Callable[[Any, jax.Array, ArrayLike], jax.Array]:
     Raises:
         TypeError: mesh is no Mesh.
     """
-    check_type(Mesh, mesh=mesh)
     whole, dealt = PartitionSpec(), PartitionSpec("devices")
     return jax.jit(
         jax.shard_map(
@@ -177,9 +140,6 @@ def unpack(sums: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
         TypeError: sums are no array of numbers.
         ValueError: sums has another shape.
     """
-    check_arrays(sums=sums)
-    if np.shape(sums) != (13,):
-        raise ValueError(f"sums must be 13 numbers, got {brief(sums)}")
     return float(sums[0]), sums[1:4], sums[4:].reshape(3, 3)
 
 
@@ -205,14 +165,8 @@ def add_up(
         (13,).
 
     Raises:
-        TypeError: an argument is of a wrong kind.
         ValueError: a chunk is out of range.
     """
-    check_type(Mesh, mesh=mesh)
-    check_weights(params)
-    check_key(key)
-    check_range(MAX_CHUNKS, chunks=chunks)
-    check_functions(progress=progress)
     total = np.zeros(13)
     size = GROUP * mesh.size
     for start in range(0, len(chunks), size):
@@ -236,13 +190,8 @@ def gather(values: ArrayLike) -> np.ndarray:
         Float64 of shape (processes, k), unrounded.
 
     Raises:
-        TypeError: an argument is of a wrong kind.
         ConnectionError: another process is gone.
     """
-    if np.asarray(values).dtype.kind not in "biuf" or np.ndim(values) != 1:
-        raise TypeError(
-            f"values must be numbers of shape (k,), got {brief(values)}"
-        )
     # JAX would round float64; bits in whole numbers it leaves alone.
     bits = np.array(values, np.float64).view(np.uint32)
     try:
@@ -271,16 +220,11 @@ def by_chunks(
         same time.
 
     Raises:
-        TypeError: an argument is of a wrong kind.
         ValueError: there are no chunks, or one is out of range.
         ConnectionError: another process is gone.
     """
-    check_type(Mesh, mesh=mesh)
-    check_key(key)
-    check_range(MAX_CHUNKS, chunks=chunks)
     if not len(chunks):
         raise ValueError("chunks must hold at least one chunk, got none")
-    check_functions(progress=progress)
     mine = chunks[jax.process_index() :: jax.process_count()]
 
     def objective(params):

@@ -9,13 +9,7 @@ from pathlib import Path
 import numpy as np
 from IPython.display import HTML
 
-from helpers._checks import (
-    are_finite,
-    are_numbers,
-    brief,
-    check_numbers,
-    check_whole,
-)
+from helpers._checks import check_labels, check_same_shape
 from helpers.data import Line, line_logit
 
 UNIT = 60  # of the picture, to one of the plane
@@ -60,13 +54,12 @@ def training_scrubber(
         strong, the others faint.
 
     Raises:
-        TypeError: an argument is of a wrong kind.
         ValueError: the shapes or the labels are wrong, a number is not
             finite, w1 and w2 are both 0, a loss is below 0, or ``still`` is
             no epoch of the run.
     """
-    x, y, label, path, losses, truth = _checked(
-        dataset, lines, losses, true_line, still
+    x, y, label, path, losses, truth = _arrays(
+        dataset, lines, losses, true_line
     )
     # Rounded once, here: script and still frame start from the same numbers.
     weights = np.rint(1000 * path).astype(int)
@@ -136,69 +129,17 @@ def training_scrubber(
     )
 
 
-def _checked(dataset, lines, losses, true_line, still):
-    """Return the arguments as arrays, or say which is wrong."""
-    if not isinstance(lines, Sequence):
-        raise TypeError(f"lines must be a list, got {brief(lines)}")
-    for name, holder, fields in (
-        ("dataset", dataset, ("x", "y", "label")),
-        ("true_line", true_line, Line._fields),
-        *(("lines", line, Line._fields) for line in lines),
-    ):
-        values = [getattr(holder, field, None) for field in fields]
-        if not are_numbers(*values) or (
-            name != "dataset" and any(map(np.ndim, values))
-        ):
-            raise TypeError(
-                f"{name} must have numbers {', '.join(fields)}, got "
-                f"{brief(holder)}"
-            )
-    check_numbers(losses=losses)
-    x, y, label = (
-        np.asarray(getattr(dataset, name)) for name in ("x", "y", "label")
-    )
-    if x.ndim != 1 or not x.size or not x.shape == y.shape == label.shape:
-        raise ValueError(
-            "dataset must have x, y and label of one shape (n,), got "
-            f"{x.shape}, {y.shape} and {label.shape}"
-        )
-    if not np.isin(label, (0, 1)).all():
-        raise ValueError(
-            "dataset.label must be 0 or 1, got "
-            f"{np.setdiff1d(label, (0, 1))[:3].tolist()} among them"
-        )
+def _arrays(dataset, lines, losses, true_line):
+    """Return the run as arrays of NumPy, the lines as rows w1, w2, b."""
+    x, y, label = map(np.asarray, (dataset.x, dataset.y, dataset.label))
+    check_same_shape(x=x, y=y, label=label)
+    check_labels(label=label)
     path, (truth,) = (
         np.array([[float(v) for v in (a.w1, a.w2, a.b)] for a in some])
         for some in (lines, [true_line])
     )
     losses = np.asarray(losses, float)
-    if losses.shape != (len(path),) or len(path) < 2:
-        raise ValueError(
-            "losses must be as many as lines, two or more, got "
-            f"{losses.shape} and {len(path)}: the start has a loss, too"
-        )
-    for name, values in {
-        "dataset": [x, y],
-        "lines": path,
-        "losses": losses,
-        "true_line": truth,
-    }.items():
-        if not are_finite(values):
-            raise ValueError(f"{name} must be finite, got NaN or infinity")
-        if np.abs(values).max() > LARGEST:
-            raise ValueError(
-                f"{name} must be at most {LARGEST:.0e} to be drawn, got "
-                f"{np.abs(values).max()}"
-            )
-    for name, values in (("lines", path), ("true_line", truth[None])):
-        if (np.rint(1000 * values[:, :2]) == 0).all(axis=1).any():
-            raise ValueError(
-                f"{name} must have w1 or w2 other than 0, to 3 decimals, got "
-                f"{brief(values)}"
-            )
-    if (losses < 0).any():
-        raise ValueError(f"losses must not be below 0, got {losses.min()}")
-    check_whole(0, len(path) - 1, still=still)
+    check_same_shape(losses=losses, lines=path[:, 0])
     return x, y, label.astype(int), path, losses, truth
 
 

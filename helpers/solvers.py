@@ -16,25 +16,7 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 
-from helpers._checks import (
-    check_arrays,
-    check_examples,
-    check_finite,
-    check_floats,
-    check_functions,
-    check_key,
-    check_labels,
-    check_leaves,
-    check_number,
-    check_numbers,
-    check_positive,
-    check_scalar_loss,
-    check_some,
-    check_table,
-    check_vectors,
-    check_weights,
-    check_whole,
-)
+from helpers._checks import check_labels, check_positive, check_whole
 from helpers.data import Dataset
 
 # Rows of a chunk: what is computed from them stays in a core's cache.
@@ -57,7 +39,6 @@ def chunk_sums(
         columns in the order b, w1, w2.
 
     Raises:
-        TypeError: an argument is of a wrong kind.
         ValueError: the shapes differ or are not (n,), a coordinate is not
             finite, or a label is neither 0 nor 1 (values are checked unless
             they are traced).
@@ -65,10 +46,6 @@ def chunk_sums(
     Source: C. M. Bishop, "Pattern Recognition and Machine Learning" (2006),
     equations 4.91 and 4.97.
     """
-    check_weights(params)
-    check_arrays(x=x, y=y, label=label)
-    check_vectors(x=x, y=y, label=label)
-    check_finite(x=x, y=y)
     check_labels(label=label)
     weights = params["params"]
     z = weights["w1"] * x + weights["w2"] * y + weights["b"]
@@ -103,11 +80,8 @@ def logistic_sums(
         What ``chunk_sums`` returns, for all n points.
 
     Raises:
-        TypeError: an argument is of a wrong kind.
         ValueError: the arrays are not of one shape (n,).
     """
-    check_weights(params)
-    check_table(Dataset, dataset=dataset)
     whole = len(dataset.label) // ROWS * ROWS
     chunks = [column[:whole].reshape(-1, ROWS) for column in dataset]
 
@@ -132,7 +106,6 @@ def logistic_means(
         ValueError: there are no points, or as ``logistic_sums``.
     """
     sums = logistic_sums(params, dataset)
-    check_some(dataset=dataset.label)
     n = len(dataset.label)
     return jax.tree.map(lambda total: total / n, sums)
 
@@ -149,13 +122,9 @@ def by_sums(
         An objective of its params, which passes over the points once.
 
     Raises:
-        TypeError: an argument is of a wrong kind.
         ValueError: the arrays are not of one shape (n,), there are no
             points, a coordinate is not finite, or a label is neither 0 nor 1.
     """
-    check_table(Dataset, dataset=dataset)
-    check_some(dataset=dataset.label)
-    check_finite(dataset=dataset[:2])
     check_labels(label=dataset.label)
     return lambda params: logistic_means(params, dataset)
 
@@ -170,8 +139,6 @@ def derivatives(
         TypeError: params are no floats.
         ValueError: ``loss_fn`` returns no scalar.
     """
-    check_floats(params)
-    check_scalar_loss(loss_fn, params, dataset)
     flat, unravel = ravel_pytree(params)
 
     def of_flat(flat):
@@ -199,8 +166,6 @@ def by_autodiff(
         TypeError: ``loss_fn`` cannot be called, or dataset holds others than
             arrays.
     """
-    check_functions(loss_fn=loss_fn)
-    check_leaves(dataset=dataset)
     return lambda params: derivatives(loss_fn, params, dataset)
 
 
@@ -215,11 +180,9 @@ def full_step(gradient: np.ndarray, hessian: np.ndarray) -> np.ndarray:
         Minus the inverse of the Hessian, times the gradient; of shape (d,).
 
     Raises:
-        TypeError: an argument is of a wrong kind.
         ValueError: the shapes differ, a number is not finite, or the Hessian
             is singular in float32 or not positive.
     """
-    check_numbers(gradient=gradient, hessian=hessian)
     if np.shape(gradient) != (np.size(gradient),) or (
         np.shape(hessian) != 2 * np.shape(gradient)
     ):
@@ -227,7 +190,6 @@ def full_step(gradient: np.ndarray, hessian: np.ndarray) -> np.ndarray:
             "gradient and hessian must have the shapes (d,) and (d, d), got "
             f"{np.shape(gradient)} and {np.shape(hessian)}"
         )
-    check_some(gradient=gradient)
     if not (np.isfinite(gradient).all() and np.isfinite(hessian).all()):
         raise ValueError(
             "gradient and hessian of objective must be finite, got NaN or "
@@ -281,7 +243,6 @@ def newton(
         shape (passes,).
 
     Raises:
-        TypeError: an argument is of a wrong kind.
         ValueError: tolerance or max_passes is out of range, or tolerance is
             not reached; the objective returns other shapes; the Hessian is
             singular; a number is not finite; or
@@ -291,11 +252,8 @@ def newton(
     Source: J. Nocedal and S. J. Wright, "Numerical Optimization" (2006),
     sections 3.1 and 3.4.
     """
-    check_number(tolerance=tolerance)
     check_positive(tolerance=tolerance)
     check_whole(1, max_passes=max_passes)
-    check_floats(params)
-    check_functions(objective=objective)
     flat, unravel = ravel_pytree(params)
     flat = np.asarray(flat)  # with few numbers NumPy is quicker
 
@@ -313,7 +271,6 @@ def newton(
         return float(loss), *(np.array(part, float) for part in rest)
 
     loss, gradient, hessian = evaluate(flat)
-    check_finite(**{"the loss of objective(params)": loss})
     norms, flatter = [np.linalg.norm(gradient)], 1.0
     while not norms[-1] <= tolerance and len(norms) < max_passes:
         step = full_step(gradient, hessian)
@@ -356,15 +313,11 @@ def minibatches(key: jax.Array, dataset: Any, size: int) -> Any:
         Each example is in it at most once: the rest of n / size is left out.
 
     Raises:
-        TypeError: an argument is of a wrong kind.
         ValueError: the arrays differ in length or are empty, or size is no
             whole number from 1 to n.
     """
-    check_examples(dataset)
-    check_some(dataset=dataset[-1])
     n = len(dataset[-1])
     check_whole(1, n, size=size)
-    check_key(key)
     count = n // size
     order = jax.random.permutation(key, n)[: count * size]
     rows = order.reshape(count, size)

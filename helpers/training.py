@@ -9,19 +9,9 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import optax
-from jax.core import Tracer
 
-from helpers._checks import (
-    check_floats,
-    check_functions,
-    check_leaves,
-    check_optimizer,
-    check_scalar_loss,
-    check_state,
-    check_whole,
-)
+from helpers._checks import check_whole
 
 
 def train_step(
@@ -36,27 +26,15 @@ def train_step(
     Args:
         loss_fn: ``loss_fn(params, dataset)`` returns a scalar.
         optimizer: an Optax gradient transformation.
-        params: where to step from, any pytree of floats, finite.
+        params: where to step from, any pytree of floats.
         opt_state: what ``optimizer.init`` or the last step returned.
         dataset: any pytree of arrays, passed on to ``loss_fn``.
 
     Returns:
         The new params, the new state, and the loss *before* the step.
 
-    Raises:
-        TypeError: an argument is of a wrong kind.
-        ValueError: opt_state belongs to another optimizer or other params, a
-            param is not finite (checked unless it is traced), or what
-            ``loss_fn`` raises; if it is compiled it raises nothing, and what
-            is wrong in ``dataset`` makes the loss NaN.
-
     Source: the blog's ``update_weights``, which loses the new state.
     """
-    check_functions(loss_fn=loss_fn)
-    check_optimizer(optimizer)
-    check_floats(params)
-    check_leaves(dataset=dataset)
-    check_state(optimizer, params, opt_state)
     loss, grads = jax.value_and_grad(loss_fn)(params, dataset)
     updates, opt_state = optimizer.update(grads, opt_state, params)
     params = optax.apply_updates(params, updates)
@@ -75,17 +53,31 @@ class History(NamedTuple):
 
 
 @partial(jax.jit, static_argnames=("loss_fn", "optimizer", "epochs"))
-def run_epochs(
+def fit(
     loss_fn: Callable[[Any, Any], jax.Array],
     params: Any,
     optimizer: optax.GradientTransformation,
     dataset: Any,
     epochs: int,
 ) -> tuple[Any, History]:
-    """Run ``epochs`` steps as one compiled scan; ``fit`` checks, then calls.
+    """Train for ``epochs`` steps, each on the whole data set, as one program.
 
-    Arguments and results are those of ``fit``.
+    Args:
+        loss_fn: ``loss_fn(params, dataset)`` returns a scalar. Make it once
+            and keep it: it and ``optimizer`` are compared by identity, and
+            new ones are compiled anew.
+        params: where to start, any pytree of floats.
+        optimizer: an Optax gradient transformation.
+        dataset: any pytree of arrays, passed on to ``loss_fn``.
+        epochs: how many steps, at least 1.
+
+    Returns:
+        The trained params and the History of the run.
+
+    Source: the blog's training loop.
     """
+    # A scan rounds 1.5 epochs down without a word.
+    check_whole(1, epochs=epochs)
 
     def epoch(carry, _):
         params, opt_state = carry
@@ -97,66 +89,3 @@ def run_epochs(
     start = (params, optimizer.init(params))
     (params, _), history = jax.lax.scan(epoch, start, length=epochs)
     return params, history
-
-
-@partial(jax.jit, static_argnames="loss_fn")
-def is_finite(
-    loss_fn: Callable[[Any, Any], jax.Array], params: Any, dataset: Any
-) -> jax.Array:
-    """Tell whether loss and gradient are numbers, without NaN or infinity.
-
-    Args:
-        loss_fn, params, dataset: as in ``fit``.
-
-    Returns:
-        A boolean scalar.
-
-    Raises:
-        ValueError: ``loss_fn`` returns no scalar.
-    """
-    check_scalar_loss(loss_fn, params, dataset)
-    loss_and_grads = jax.value_and_grad(loss_fn)(params, dataset)
-    # A sum is finite only where all its terms are.
-    return jnp.isfinite(sum(map(jnp.sum, jax.tree.leaves(loss_and_grads))))
-
-
-def fit(
-    loss_fn: Callable[[Any, Any], jax.Array],
-    params: Any,
-    optimizer: optax.GradientTransformation,
-    dataset: Any,
-    epochs: int,
-) -> tuple[Any, History]:
-    """Train for ``epochs`` steps, each on the whole data set.
-
-    Args:
-        loss_fn: ``loss_fn(params, dataset)`` returns a scalar. Make it once
-            and keep it: it and ``optimizer`` are compared by identity, and
-            new ones are compiled anew.
-        params: where to start, any pytree of floats, finite.
-        optimizer: an Optax gradient transformation.
-        dataset: any pytree of arrays, passed on to ``loss_fn``.
-        epochs: how many steps, at least 1.
-
-    Returns:
-        The trained params and the History of the run.
-
-    Raises:
-        TypeError: an argument is of a wrong kind.
-        ValueError: epochs is no whole number above 0, a param is not finite
-            (checked unless it is traced), ``loss_fn`` returns no scalar, or
-            what it raises; if it raises nothing, a loss that is not finite
-            stands in the History.
-
-    Source: the blog's training loop.
-    """
-    # A scan rounds 1.5 epochs down without a word.
-    check_whole(1, epochs=epochs)
-    check_functions(loss_fn=loss_fn)
-    check_optimizer(optimizer)
-    check_floats(params)
-    check_leaves(dataset=dataset)
-    finite = is_finite(loss_fn, params, dataset)
-    if isinstance(finite, Tracer) or not finite:
-        loss_fn(params, dataset)  # not compiled, it can say what is wrong
-    return run_epochs(loss_fn, params, optimizer, dataset, epochs)
