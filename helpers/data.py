@@ -31,8 +31,7 @@ class Line(NamedTuple):
         """Return the same boundary with every logit times ``factor``.
 
         Raises:
-            ValueError: ``factor`` is not above zero, or a number is not
-                finite (checked unless it is traced).
+            ValueError: ``factor`` is not above 0.
         """
         check_positive(
             ": 0 erases the line and a negative factor swaps the labels",
@@ -53,10 +52,6 @@ def line_logit(line: Line, x: ArrayLike, y: ArrayLike) -> jax.Array:
 
     Returns:
         The log-odds of label 1, float32, of the broadcast shape.
-
-    Raises:
-        ValueError: a number is not finite (checked unless it is traced), or
-            the shapes do not broadcast.
     """
     x, y = jnp.asarray(x, float), jnp.asarray(y, float)
     return line.w1 * x + line.w2 * y + line.b
@@ -66,15 +61,12 @@ def boundary_y(line: Line, x: ArrayLike) -> jax.Array:
     """Return the y at which the line passes over ``x``: where the logit is 0.
 
     Args:
-        line: the three numbers of the line; w2 must not be 0.
+        line: the three numbers of the line.
         x: where to look, of any shape.
 
     Returns:
-        −(w1·x + b) / w2, float32, of the shape of ``x``.
-
-    Raises:
-        ValueError: w2 is 0, a vertical line, or a number is not finite
-            (checked unless they are traced), or the shapes do not broadcast.
+        −(w1·x + b) / w2, float32, of the shape of ``x``; over a vertical
+        line, whose w2 is 0, infinite or NaN.
     """
     return -(line.w1 * jnp.asarray(x, float) + line.b) / line.w2
 
@@ -88,13 +80,10 @@ def sample_points(key: jax.Array, n: int) -> tuple[jax.Array, jax.Array]:
 
     Args:
         key: a key of ``jax.random.key``.
-        n: how many points, at least 1.
+        n: how many points.
 
     Returns:
         x and y, float32 of shape (n,).
-
-    Raises:
-        ValueError: n is no whole number above 0.
     """
     x_key, y_key = jax.random.split(key)
     x = X_SD * jax.random.normal(x_key, (n,))
@@ -113,7 +102,7 @@ def sample_labels(key: jax.Array, logit: ArrayLike) -> jax.Array:
         Labels 0 and 1, int32, of the shape of ``logit``.
 
     Raises:
-        ValueError: a logit is NaN (checked unless it is traced).
+        ValueError: a logit is NaN.
     """
     check_no_nan(logit=logit)
     probability = jax.nn.sigmoid(1.0 * jnp.asarray(logit))
@@ -135,15 +124,11 @@ def make_dataset(
 
     Args:
         key: a key of ``jax.random.key``; the same key gives the same data.
-        n: how many points, at least 1.
+        n: how many points.
         line: the line whose logits load the coins, three numbers.
 
     Returns:
         A Dataset of n points.
-
-    Raises:
-        ValueError: n is no whole number above 0, or the line is not finite
-            (checked unless it is traced) or of arrays.
 
     Source: the blog's data set, drawn with a key instead of an unseeded
     global generator, and with unrounded probabilities.
@@ -155,10 +140,6 @@ def make_dataset(
 
 
 def to_frame(dataset: Dataset) -> pd.DataFrame:
-    """Return the data set as a table with the columns x, y and label.
-
-    Raises:
-        ValueError: the columns differ in length.
-    """
+    """Return the data set as a table with the columns x, y and label."""
     columns = dataset._asdict()
     return pd.DataFrame({k: np.asarray(v) for k, v in columns.items()})

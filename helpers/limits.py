@@ -34,22 +34,20 @@ def scores(logit: ArrayLike, label: ArrayLike) -> Scores:
     """Judge logits by the labels that came.
 
     Args:
-        logit: log-odds of label 1, of any shape, finite.
+        logit: log-odds of label 1, of any shape.
         label: 0 or 1, of the same shape.
 
     Returns:
         The Scores of this sample.
 
     Raises:
-        ValueError: the shapes differ, there are no labels, a logit is not
-            finite, or a label is neither 0 nor 1 (values are checked unless
-            they are traced).
+        ValueError: the shapes differ, a label is neither 0 nor 1, or a logit
+            is NaN.
 
     Source: G. W. Brier, "Verification of Forecasts Expressed in Terms of
     Probability", Monthly Weather Review 78 (1950), for the third score, here
     of one of the two classes, half of Brier's own sum.
     """
-    check_same_shape(logit=logit, label=label)
     right = accuracy(label, predict(logit))
     loss = binary_cross_entropy(logit, label)
     said = jax.nn.sigmoid(1.0 * jnp.asarray(logit))
@@ -66,18 +64,16 @@ def expected_scores(
     three scores are averaged over that coin.
 
     Args:
-        logit: log-odds of label 1 to judge, of any shape, finite.
-        true_logit: log-odds that load the coins, of the same shape, finite.
-        mass: the weight of each point, an array of the same shape, finite,
-            none below 0; all alike by default.
+        logit: log-odds of label 1 to judge, of any shape.
+        true_logit: log-odds that load the coins, of the same shape.
+        mass: the weight of each point, an array of the same shape, none
+            below 0; all alike by default.
 
     Returns:
         The expected Scores.
 
     Raises:
-        ValueError: the shapes differ, there are no points, a logit is not
-            finite, or a mass is below 0 or not finite, or all are 0 (values
-            are checked unless they are traced).
+        ValueError: the logits' shapes differ.
 
     Source: T. Gneiting and A. E. Raftery, "Strictly Proper Scoring Rules,
     Prediction, and Estimation", JASA 102 (2007).
@@ -102,18 +98,15 @@ def logit_grid(line: Line, n: int = 4001) -> tuple[jax.Array, jax.Array]:
     its variance (w1·X_SD)² + (w2·Y_SD)².
 
     Args:
-        line: three numbers from −1e30 to 1e30, w1 and w2 not both 0;
-            ``jax.vmap`` for many.
-        n: how many grid points, at least 2; odd ones hold the mean.
+        line: three numbers; ``jax.vmap`` for many lines.
+        n: how many grid points; odd ones hold the mean.
 
     Returns:
         Evenly spaced logits out to 8 standard deviations on both sides of
         the mean, and their masses, which sum to 1: float32 of shape (n,).
 
     Raises:
-        ValueError: n is no whole number above 1, a number of the line is out
-            of range, or w1 and w2 are both 0 (checked unless they are
-            traced).
+        ValueError: n is no whole number above 1.
     """
     check_whole(2, n=n)
     z = jnp.linspace(-8.0, 8.0, n)
@@ -125,16 +118,13 @@ def bayes_limits(logit: ArrayLike, mass: ArrayLike | None = None) -> Scores:
     """Return the scores of the true rule, which no rule beats on average.
 
     Args:
-        logit: the true log-odds, of any shape, finite.
+        logit: the true log-odds, of any shape.
         mass: as in ``expected_scores``.
 
     Returns:
         The expected Scores that the truth gives itself, namely the Bayes
         accuracy, the mean entropy of the coins in nats, and their mean
         variance.
-
-    Raises:
-        ValueError: as ``expected_scores``.
 
     Source: C. M. Bishop, "Pattern Recognition and Machine Learning" (2006),
     section 1.5, for the accuracy.

@@ -23,8 +23,8 @@ def binary_cross_entropy(logit: ArrayLike, label: ArrayLike) -> jax.Array:
     it stays finite and exact where log(sigmoid(logit)) does not.
 
     Args:
-        logit: log-odds of label 1, of any shape, finite (traced, an
-            infinite one gives infinity or NaN).
+        logit: log-odds of label 1, of any shape; an infinite one gives
+            infinity or NaN.
         label: 0 or 1, of the same shape.
 
     Returns:
@@ -32,15 +32,13 @@ def binary_cross_entropy(logit: ArrayLike, label: ArrayLike) -> jax.Array:
         where a traced label is neither 0 nor 1.
 
     Raises:
-        ValueError: the shapes differ (they would broadcast without a word),
-            a logit is not finite, or a label is neither 0 nor 1 (values are
-            checked unless they are traced).
+        ValueError: the shapes differ, or a label is neither 0 nor 1.
 
     Source: ``optax.sigmoid_binary_cross_entropy``, which the blog uses; it
     takes arrays alone, this also numbers and integers.
     """
     check_same_shape(logit=logit, label=label)
-    # Of a sure and right logit Optax makes 0 × infinity, which is NaN.
+    # Traced labels are unknown here: for them there is the NaN below.
     check_labels(label=label)
     # Times 1.0, integers become floats and floats keep their dtype.
     logit, label = 1.0 * jnp.asarray(logit), jnp.asarray(label)
@@ -64,12 +62,8 @@ def mean_loss(
         The mean loss in nats, a float32 scalar.
 
     Raises:
-        ValueError: the lengths differ or are 0, the logits have another
-            shape than the labels, a point or a param is not finite, or a
-            label is neither 0 nor 1 (values are checked unless they are
-            traced).
+        ValueError: as ``binary_cross_entropy``.
     """
-    check_labels(label=dataset[-1])
     *inputs, label = dataset
     logit = apply_fn(params, *inputs)
     return binary_cross_entropy(logit, label).mean()
@@ -88,11 +82,12 @@ def per_example_value_and_grad(
         ``params`` whose leaves have one more leading axis, of length n.
 
     Raises:
-        ValueError: as ``mean_loss``, except that no examples give no losses.
+        ValueError: as ``binary_cross_entropy``.
 
     Source: the blog's ``value_and_grad_vectorized``.
     """
-    # Under vmap, mean_loss sees no values: they are checked here.
+    # Inside vmap the labels are traced. A wrong one's loss is NaN there, but
+    # its gradient 0.
     check_labels(label=dataset[-1])
     # The mean over a single example is that example's loss.
     of_one = jax.value_and_grad(partial(mean_loss, apply_fn))

@@ -20,7 +20,7 @@ def predict(logit: ArrayLike) -> jax.Array:
         Labels 0 and 1, int32, of the shape of ``logit``.
 
     Raises:
-        ValueError: a logit is NaN (checked unless it is traced).
+        ValueError: a logit is NaN.
 
     Source: the blog has ``logit > 0.5``, which is a probability of 0.62.
     """
@@ -39,9 +39,8 @@ def accuracy(label: ArrayLike, prediction: ArrayLike) -> jax.Array:
         A float32 scalar.
 
     Raises:
-        ValueError: the shapes differ, there are no labels, or a value is
-            neither 0 nor 1, such as a logit or a probability (checked unless
-            it is traced).
+        ValueError: the shapes differ, or a value is neither 0 nor 1, such as
+            a logit or a probability.
 
     Source: the blog's ``accuracy``.
     """

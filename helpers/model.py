@@ -29,10 +29,6 @@ class LogisticRegression(nn.Module):
 
         Returns:
             The log-odds of label 1, float32, of the broadcast shape.
-
-        Raises:
-            ValueError: the shapes do not broadcast, or a number is not
-                finite (checked unless it is traced).
         """
         w1 = self.param("w1", jax.random.normal, ())
         w2 = self.param("w2", jax.random.normal, ())

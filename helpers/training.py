@@ -69,10 +69,13 @@ def fit(
         params: where to start, any pytree of floats.
         optimizer: an Optax gradient transformation.
         dataset: any pytree of arrays, passed on to ``loss_fn``.
-        epochs: how many steps, at least 1.
+        epochs: how many steps.
 
     Returns:
         The trained params and the History of the run.
+
+    Raises:
+        ValueError: epochs is no whole number above 0.
 
     Source: the blog's training loop.
     """
