@@ -33,11 +33,6 @@ class MLP(nn.Module):
 
         Returns:
             The log-odds of label 1, float32, of that shape.
-
-        Raises:
-            ValueError: there is no input, the shapes differ, a width is no
-                whole number above 0, or an input or a param is not finite
-                (checked unless it is traced).
         """
         hidden = jnp.stack(inputs, axis=-1)
         for width in self.widths:

@@ -38,10 +38,6 @@ class NNXLogisticRegression(nnx.Module):
 
         Returns:
             The log-odds of label 1, float32, of the broadcast shape.
-
-        Raises:
-            ValueError: the shapes do not broadcast, or a number is not
-                finite (checked unless it is traced).
         """
         x, y = jnp.asarray(x), jnp.asarray(y)
         return self.w1[...] * x + self.w2[...] * y + self.b[...]
@@ -57,11 +53,6 @@ def model_loss(model: nnx.Module, dataset: Dataset) -> jax.Array:
 
     Returns:
         The mean loss in nats, a float32 scalar.
-
-    Raises:
-        ValueError: there are no examples, the lengths differ, a point is not
-            finite, or a label is neither 0 nor 1 (values are checked unless
-            they are traced).
     """
     *inputs, label = dataset
     return binary_cross_entropy(model(*inputs), label).mean()
@@ -81,9 +72,6 @@ def nnx_step(
 
     Returns:
         The loss before the step, a float32 scalar.
-
-    Raises:
-        ValueError: as ``model_loss``, of shapes alone: values are traced.
     """
     loss, grads = nnx.value_and_grad(model_loss)(model, dataset)
     optimizer.update(model, grads)
@@ -98,8 +86,7 @@ def from_linen(model: nnx.Module, params: Any) -> None:
         params: {"params": {…}}, of the same names and shapes.
 
     Raises:
-        ValueError: the names or shapes differ, or a number is not finite
-            (checked unless it is traced); the model stays as it was.
+        ValueError: the names or shapes differ; the model stays as it was.
     """
     if (given := jax.tree.map(jnp.shape, params)) != (
         have := jax.tree.map(jnp.shape, to_linen(model))
@@ -119,8 +106,5 @@ def to_linen(model: nnx.Module) -> dict:
     Returns:
         A dictionary of one entry, "params", which holds another with an
         array for each ``nnx.Param``.
-
-    Raises:
-        TypeError: model is no NNX module.
     """
     return {"params": nnx.to_pure_dict(nnx.state(model, nnx.Param))}

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 
@@ -40,11 +39,9 @@ def covariance(
         dicts: b, w1, w2.
 
     Raises:
-        ValueError: there are no examples, a param is not finite, ``loss_fn``
-            returns no scalar, the loss or its Hessian is not finite, or the
-            data does not determine the params: the Hessian has no inverse in
-            float32, or is not positive (values are checked unless they are
-            traced).
+        ValueError: the loss is not finite, or the data does not determine
+            the params: the Hessian has no inverse in float32, or is not
+            positive. Traced, neither is checked.
 
     It describes many independent examples and a model that contains the
     truth. A fit to separable labels that was stopped is *not* noticed.
@@ -52,22 +49,20 @@ def covariance(
     Source: the observed Fisher information; Y. Pawitan, "In All Likelihood"
     (2001).
     """
-    if not dataset or np.size(dataset[-1]) < 1 or np.ndim(dataset[-1]) < 1:
-        raise ValueError(
-            "dataset must hold arrays of at least one example, got shapes "
-            f"{list(map(np.shape, dataset))}"
-        )
-    # What is wrong with labels is in the loss alone: its slopes ignore them.
     flat, unravel = ravel_pytree(params)
     hessian = jax.hessian(lambda flat: loss_fn(unravel(flat), dataset))(flat)
-    if not isinstance(hessian, Tracer) and not (
-        (values := np.linalg.eigvalsh(hessian))[0] > 1e-6 * values[-1]
-    ):
-        raise ValueError(
-            "params must be determined by dataset, got a singular Hessian: "
-            "an input is constant, a copy of others, or the labels are "
-            "separable"
-        )
+    if not isinstance(hessian, jax.core.Tracer):
+        # Labels other than 0 and 1 make the loss NaN; its Hessian skips them.
+        if not np.isfinite(loss := loss_fn(params, dataset)):
+            raise ValueError(
+                f"loss_fn(params, dataset) must be finite, got {loss}"
+            )
+        if not (values := np.linalg.eigvalsh(hessian))[0] > 1e-6 * values[-1]:
+            raise ValueError(
+                "params must be determined by dataset, got a singular "
+                "Hessian: an input is constant, a copy of others, or the "
+                "labels are separable"
+            )
     return jnp.linalg.inv(len(dataset[-1]) * hessian)
 
 
@@ -82,9 +77,6 @@ def standard_errors(
     Returns:
         A pytree shaped like ``params``: the square roots of the covariance's
         diagonal.
-
-    Raises:
-        ValueError: as ``covariance``.
 
     Source: as ``covariance``.
     """
@@ -108,19 +100,15 @@ def binomial_interval(
     Returns:
         Its lower and upper end, in [0, 1], float32 of the broadcast shape.
 
-    Raises:
-        ValueError: a count, an n or the level is out of range in float32
-            (checked unless it is traced), or the shapes do not broadcast.
-
     Source: the score interval of E. B. Wilson, "Probable Inference, the Law
     of Succession, and Statistical Inference", JASA 22 (1927).
     """
     check_between(0, 1, level=level)
     check_positive(n=n)
-    check_between(0, np.max(n), count=count)
     z = jax.scipy.stats.norm.ppf((1 + level) / 2)
     n = jnp.asarray(n, float)
     share = jnp.asarray(count) / n
+    check_between(0, 1, **{"count / n": share})
     middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = jnp.sqrt(share * (1 - share) / n + (z / (2 * n)) ** 2)
     half = z * half / (1 + z**2 / n)
@@ -146,19 +134,13 @@ def reliability(
     """Sort examples by the probability said, and count what came.
 
     Args:
-        probability: said of label 1, in [0, 1], of shape (n,), no bool.
-        label: 0 or 1, of the same shape, no bool.
-        bins: how many equal parts of [0, 1], at least 1; each holds its
-            lower end, the last one also 1.
+        probability: said of label 1, in [0, 1], of shape (n,).
+        label: 0 or 1, of the same shape.
+        bins: how many equal parts of [0, 1]; each holds its lower end, the
+            last one also 1.
 
     Returns:
         A Reliability.
-
-    Raises:
-        ValueError: the shapes differ or are not (n,), there are no examples,
-            bins is no whole number above 0, a probability is outside [0, 1],
-            or a label is neither 0 nor 1 (values are checked unless they are
-            traced).
 
     Source: A. H. Murphy and R. L. Winkler, "Reliability of Subjective
     Probability Forecasts of Precipitation and Temperature", Applied
