@@ -76,7 +76,9 @@ def test_features_are_scaled_as_by_scikit_learn(cancer, bundled, find, scale):
 
 def test_whole_numbers_in_numpy_are_scaled_too():
     table = np.array([[1, 200], [2, 200], [6, 100], [0, 7]], np.uint8)
-    ours = standardize(table, find_scaling(table))
+    scaling = find_scaling(table)
+    assert scaling.mean.dtype == scaling.sd.dtype == jnp.float32
+    ours = standardize(table, scaling)
     oracle = (table - table.mean(axis=0)) / table.std(axis=0)
     np.testing.assert_allclose(ours, oracle, rtol=1e-5, atol=1e-6)
 

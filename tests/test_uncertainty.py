@@ -103,12 +103,12 @@ def test_any_bowl_is_accepted_that_float32_can_invert():
     def of(curvature):
         # The last column tells the number of examples.
         dataset = np.float32(curvature), np.zeros(7)
-        return covariance(bowl, np.ones(2, np.float32), dataset)
+        return covariance(bowl, np.ones_like(dataset[0]), dataset)
 
     for curvature in ((1.0, 2e-6), (1e-9, 3e-9)):
         oracle = np.diag(1 / (7 * np.array(curvature)))
         np.testing.assert_allclose(of(curvature), oracle, rtol=1e-5)
-    for curvature in ((1.0, 5e-7), (1.0, -1.0), (0.0, 0.0)):
+    for curvature in ((1.0, 5e-7, 5e-7), (1.0, -1.0), (0.0, 0.0)):
         with pytest.raises(ValueError, match="singular"):
             of(curvature)
 
@@ -162,8 +162,9 @@ def test_rounding_leads_to_no_share_below_0_or_above_1():
 
 
 def test_the_interval_broadcasts_and_maps_and_holds_95_percent_by_default():
-    count, n = np.array([[3], [4]]), np.array([[10, 20, 30]])
-    oracle = proportion_confint(count, n, 0.05, method="wilson")
+    # Twice 100 is more than eight bits hold.
+    count, n = np.int8([[3], [4]]), np.int8([[10, 20, 100]])
+    oracle = proportion_confint(count, 1.0 * n, 0.05, method="wilson")
     np.testing.assert_allclose(binomial_interval(count, n), oracle, rtol=1e-5)
     over_tries = jax.vmap(lambda n: binomial_interval(3, n))
     low, high = over_tries(n[0])
