@@ -1,7 +1,7 @@
 """Start processes, watch over them, and end them together.
 
-This parent imports no JAX: whatever becomes of the
-runtime in its children, it can still say so.
+This parent imports no JAX: whatever becomes of the runtime in its children,
+it can still say so.
 """
 
 import argparse
@@ -213,8 +213,6 @@ def problems(options: argparse.Namespace) -> Iterator[str]:
             f"--process must be from 0 to {options.processes - 1}, got "
             f"{options.process}"
         )
-    if not re.fullmatch(r".+:\d{1,5}", options.coordinator or "host:1"):
-        yield f"--coordinator must be HOST:PORT, got {options.coordinator}"
     for name in ("checkpoint", "output"):
         path = getattr(options, name)
         if path and not Path(path).absolute().parent.is_dir():
