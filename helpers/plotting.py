@@ -1,9 +1,10 @@
 """The book's figures: shown in every chapter, taught in none.
 
-Each function draws one thing on the Axes that it is given and returns it
-(``plot_training_grid`` makes a figure of its own); none calls ``show``.
-A line is anything with numbers ``w1``, ``w2`` and ``b``; a data set anything
-with arrays ``x``, ``y`` and ``label``.
+Each function draws one thing on ``ax``; none calls ``show``. A line is
+anything with numbers ``w1``, ``w2`` and ``b``, a data set a tuple of arrays
+``x``, ``y`` and ``label`` of shape (n,). Without another word x and y are
+arrays of one shape (n,), in data units. A name is written ``offset`` points
+(of 1/72 inch) from what it names, or from the share ``at`` of its length.
 """
 
 from collections.abc import Sequence
@@ -34,13 +35,15 @@ GREY = "#667085"
 LABEL_COLORS = {0: BLUE, 1: VERMILION}
 LABEL_MARKERS = {0: "o", 1: "^"}
 PLANE = {
+    "xlabel": "x",
+    "ylabel": "y",
     "xlim": (-7, 7),
     "ylim": (-3.7, 3.7),
     "xticks": (-6, -4, -2, 0, 2, 4, 6),
     "yticks": (-2, 0, 2),
 }
 HALO = [patheffects.withStroke(linewidth=3, foreground="white")]
-TEXT = {"path_effects": HALO, "fontweight": "bold", "zorder": 6}
+DASHES = (0, (4, 2))
 
 
 def use_book_style() -> None:
@@ -92,28 +95,30 @@ def _small_png(fig: Figure) -> bytes:
     return small.getvalue()
 
 
-def plot_dataset(
-    ax: Axes, dataset, strength: float = 0.65, legend: bool = True, size=16
-) -> Axes:
-    """Scatter the points: label 0 blue circles, label 1 vermilion triangles.
+def _write(ax: Axes, name: str, xy, offset, color: str, **style) -> None:
+    """Write a name with a white halo, ``offset`` points away from xy."""
+    usual = {"va": "center", "fontweight": "bold", "zorder": 6}
+    usual["ha"] = "left" if offset[0] >= 0 else "right"
+    ax.annotate(
+        name,
+        xy,
+        offset,
+        textcoords="offset points",
+        color=color,
+        path_effects=HALO,
+        **usual | style,
+    )
 
-    Args:
-        ax: where to draw; its limits become the book's plane.
-        dataset: arrays ``x``, ``y`` and ``label``, each of shape (n,).
-        strength: opacity, from 0 (unseen) to 1.
-        legend: whether to name the markers above the plane.
-        size: of a marker, in points².
 
-    Raises:
-        ValueError: a label is neither 0 nor 1.
-    """
-    label = np.asarray(dataset.label)
+def _scatter(ax: Axes, x, y, label, strength: float, size: float) -> None:
+    """Scatter label 0 as blue circles, label 1 as vermilion triangles."""
     check_labels(label=label)
+    # One call, so that neither kind lies on top of the other.
     sns.scatterplot(
-        x=np.asarray(dataset.x),
-        y=np.asarray(dataset.y),
-        hue=label,
-        style=label,
+        x=np.asarray(x),
+        y=np.asarray(y),
+        hue=np.asarray(label),
+        style=np.asarray(label),
         palette=LABEL_COLORS,
         markers=LABEL_MARKERS,
         alpha=strength,
@@ -122,24 +127,39 @@ def plot_dataset(
         legend=False,
         ax=ax,
     )
+
+
+def _name_markers(ax: Axes, names: Sequence[str], **place) -> None:
+    """Name the markers of label 0 and label 1 above the axes."""
+    for value, marker in LABEL_MARKERS.items():
+        color = LABEL_COLORS[value]
+        ax.plot([], [], marker, color=color, label=names[value])
+    ax.legend(ncols=2, handletextpad=0, **place)
+
+
+def plot_dataset(
+    ax: Axes, dataset, strength: float = 0.65, legend: bool = True, size=16
+) -> None:
+    """Scatter labelled points on the book's plane.
+
+    Their opacity is ``strength``, their size in points², and a legend names
+    the markers. Labels other than 0 and 1 are a ValueError.
+    """
+    _scatter(ax, dataset.x, dataset.y, dataset.label, strength, size)
     if legend:
-        for value, marker in LABEL_MARKERS.items():
-            ax.plot(
-                [],
-                [],
-                marker,
-                color=LABEL_COLORS[value],
-                label=f"label {value}",
-            )
-        ax.legend(
-            loc="lower right",
-            bbox_to_anchor=(1.02, 0.97),
-            ncols=2,
-            handletextpad=0,
-            columnspacing=1,
-        )
-    ax.set(xlabel="x", ylabel="y", **PLANE)
-    return ax
+        place = {"loc": "lower right", "bbox_to_anchor": (1.02, 0.97)}
+        _name_markers(ax, ["label 0", "label 1"], columnspacing=1, **place)
+    ax.set(**PLANE)
+
+
+def plot_two_kinds(ax: Axes, x, y, label) -> None:
+    """Scatter two features of benign (0) and malignant (1) tumours.
+
+    Labels other than 0 and 1 are a ValueError.
+    """
+    _scatter(ax, x, y, label, 0.55, 16)
+    place = {"loc": "lower left", "bbox_to_anchor": (-0.04, 0.97)}
+    _name_markers(ax, ["benign", "malignant"], columnspacing=0.8, **place)
 
 
 def plot_boundary(
@@ -148,23 +168,12 @@ def plot_boundary(
     label: str = "",
     learned: bool = False,
     at: float = 0.02,
-) -> Axes:
-    """Draw where the logit is 0: solid for the truth, dashed if learned.
+) -> None:
+    """Draw where the logit is 0, within the axes' limits, and name it along.
 
-    Args:
-        ax: where to draw, its limits already set.
-        line: numbers ``w1``, ``w2`` and ``b``, w1 and w2 not both 0.
-        label: written along the line, if that is in sight.
-        learned: dashed and purple instead of solid and black.
-        at: where the label begins, as a share of the visible line.
-
-    Raises:
-        ValueError: a number is not finite, or w1 and w2 are both 0.
+    The truth is solid and black, what is learned dashed and purple.
     """
-    color = PURPLE if learned else INK
     w1, w2, b = float(line.w1), float(line.w2), float(line.b)
-    if w1 == w2 == 0:
-        raise ValueError(f"line must have w1 or w2 other than 0, got {line}")
     # Along the line from its point nearest the origin, steep or not.
     t = np.linspace(-12, 12, 2401) / np.hypot(w1, w2)
     foot = -b / (w1**2 + w2**2)
@@ -174,416 +183,14 @@ def plot_boundary(
     seen = (left <= x) & (x <= right) & (low <= y) & (y <= high)
     # Left to right, so that a label reads along the line.
     x, y = np.array([x, y])[:, seen][:, :: 1 if w2 > 0 else -1]
-    style = {"linestyle": (0, (4, 2))} if learned else {}
-    ax.plot(x, y, color=color, zorder=4, **style)
+    color, style = (PURPLE, DASHES) if learned else (INK, "-")
+    ax.plot(x, y, color=color, linestyle=style, zorder=4)
     if label and len(x):
         here = int(at * (len(x) - 1))
-        ax.annotate(
-            label,
-            (x[here], y[here]),
-            xytext=(0, 4),
-            textcoords="offset points",
-            va="bottom",
-            rotation=np.degrees(np.arctan2(y[-1] - y[0], x[-1] - x[0])),
-            rotation_mode="anchor",
-            color=color,
-            **TEXT,
-        )
+        turn = np.degrees(np.arctan2(y[-1] - y[0], x[-1] - x[0]))
+        along = {"rotation": turn, "rotation_mode": "anchor", "va": "bottom"}
+        _write(ax, label, (x[here], y[here]), (0, 4), color, **along)
     ax.set(xlim=(left, right), ylim=(low, high))
-    return ax
-
-
-def plot_point(
-    ax: Axes, x, y, label: str = "our point", offset=(14, -36), color=INK
-) -> Axes:
-    """Ring a point and name it.
-
-    Args:
-        ax: where to draw.
-        x, y: the point, in data units.
-        label: its name.
-        offset: from the point to its name, in typographic points; a line
-            leads there if it is far.
-        color: of ring and name.
-    """
-    ax.plot(x, y, "o", ms=10, mfc="none", mec=color, mew=2, zorder=5)
-    leader = {"arrowstyle": "-", "color": color, "shrinkB": 5}
-    ax.annotate(
-        label,
-        (float(x), float(y)),
-        offset,
-        textcoords="offset points",
-        ha="left" if offset[0] >= 0 else "right",
-        va="center",
-        color=color,
-        arrowprops=leader if np.hypot(*offset) > 20 else None,
-        **TEXT,
-    )
-    return ax
-
-
-def plot_curve(
-    ax: Axes,
-    x,
-    y,
-    label: str = "",
-    color: str = INK,
-    at: float = 1.0,
-    offset=(4, 0),
-) -> Axes:
-    """Draw y over x and name the curve where it is ``at`` of its length.
-
-    Args:
-        ax: where to draw.
-        x, y: arrays of one shape (n,).
-        label: the curve's name; none by default.
-        color: of curve and name.
-        at: where the name stands, as a share of the n points.
-        offset: from there to the name, in typographic points.
-    """
-    ax.plot(x, y, color=color)
-    here = int(at * (len(x) - 1))
-    ax.annotate(
-        label,
-        (x[here], y[here]),
-        offset,
-        textcoords="offset points",
-        ha="left" if offset[0] >= 0 else "right",
-        va="center",
-        color=color,
-        annotation_clip=False,
-        **TEXT,
-    )
-    return ax
-
-
-def plot_arrow(
-    ax: Axes, start, step, label: str = "", color: str = INK, offset=(6, 0)
-) -> Axes:
-    """Draw an arrow and name it at its head.
-
-    Args:
-        ax: where to draw.
-        start, step: pairs of numbers: the tail, and from tail to head.
-        label: its name.
-        color: of arrow and name.
-        offset: from the head to the name, in typographic points.
-    """
-    head = np.add(start, step)
-    style = {"arrowstyle": "-|>", "color": color, "lw": 2.2}
-    style |= {"shrinkA": 0, "shrinkB": 0, "mutation_scale": 13}
-    ax.annotate("", head, start, arrowprops=style, zorder=5)
-    ax.annotate(
-        label,
-        head,
-        offset,
-        textcoords="offset points",
-        ha="left" if offset[0] >= 0 else "right",
-        va="center",
-        color=color,
-        **TEXT,
-    )
-    return ax
-
-
-def plot_pulls(ax: Axes, dataset, dx, dy) -> Axes:
-    """Draw from each point an arrow in its label's colour.
-
-    Args:
-        ax: where to draw.
-        dataset: arrays ``x``, ``y`` and ``label``, each of shape (n,).
-        dx, dy: the arrows, in data units, each of shape (n,).
-    """
-    labels = np.asarray(dataset.label).tolist()
-    colors = [LABEL_COLORS[value] for value in labels]
-    ax.quiver(
-        *(np.asarray(a) for a in (dataset.x, dataset.y, dx, dy)),
-        color=colors,
-        angles="xy",
-        scale_units="xy",
-        scale=1,
-        width=0.005,
-        zorder=3,
-    )
-    # One scale for both, or right angles would not look right.
-    ax.set(aspect="equal")
-    return ax
-
-
-def plot_surface(ax: Axes, w1, w2, loss, levels) -> Axes:
-    """Map the loss over the weights: darker is worse.
-
-    Args:
-        ax: where to draw.
-        w1, w2: the grid's coordinates, of shapes (k,) and (m,).
-        loss: in nats, of shape (m, k).
-        levels: the losses at which to draw a contour, numbered but for the
-            first.
-    """
-    grid = (np.asarray(w1), np.asarray(w2), np.asarray(loss))
-    ax.contourf(*grid, levels, cmap="Blues", extend="both", alpha=0.75)
-    lines = ax.contour(*grid, levels, colors=GREY, linewidths=0.7)
-    numbers = ax.clabel(lines, levels[1:], fontsize=10, colors=INK)
-    plt.setp(numbers, path_effects=HALO)
-    # One scale for both, or "steepest" would not look at right angles.
-    ax.set(xlabel="w1", ylabel="w2", aspect="equal")
-    return ax
-
-
-def plot_path(ax: Axes, w1, w2, numbered: Sequence[int] = ()) -> Axes:
-    """Draw a run's way over the weights, a dot an epoch.
-
-    Args:
-        ax: where to draw.
-        w1, w2: arrays of shape (epochs + 1,), the start first.
-        numbered: the epochs whose numbers to write.
-    """
-    ax.plot(w1, w2, ".-", color=PURPLE, lw=1.2, ms=4)
-    for epoch in numbered:
-        ax.plot(w1[epoch], w2[epoch], "o", color=PURPLE, ms=6)
-        ax.annotate(
-            "start" if epoch == 0 else f"epoch {epoch}",
-            (w1[epoch], w2[epoch]),
-            xytext=(-9, 0),
-            textcoords="offset points",
-            ha="right",
-            va="center",
-            color=PURPLE,
-            **TEXT,
-        )
-    return ax
-
-
-def plot_training_grid(
-    dataset, lines: Sequence, titles: Sequence[str], true_line
-) -> Figure:
-    """Draw a run in panels, two abreast: what the line of each gets wrong.
-
-    Args:
-        dataset: a ``Dataset`` of arrays of shape (n,).
-        lines: the learned line of each panel, an even number of them.
-        titles: the title of each panel.
-        true_line: drawn solid in every panel.
-
-    Returns:
-        The figure. Misclassified points are strong, the others faint.
-
-    Raises:
-        ValueError: the lines are not in pairs, or the titles not as many.
-    """
-    if not lines or len(lines) % 2 or len(lines) != len(titles):
-        raise ValueError(
-            "lines must be an even number, with as many titles, got "
-            f"{len(lines)} lines and {len(titles)} titles"
-        )
-    rows = len(lines) // 2
-    fig, axes = plt.subplots(
-        rows, 2, figsize=(5.6, 1.75 * rows), sharex=True, sharey=True
-    )
-    x, y, label = (np.asarray(column) for column in dataset)
-    for ax, line, title in zip(axes.flat, lines, titles, strict=True):
-        logit = float(line.w1) * x + float(line.w2) * y + float(line.b)
-        wrong = (logit > 0) != label
-        for part, strength in ((~wrong, 0.15), (wrong, 0.9)):
-            if part.any():
-                some = type(dataset)(x[part], y[part], label[part])
-                plot_dataset(ax, some, strength, legend=False, size=7)
-        plot_boundary(ax, true_line)
-        plot_boundary(ax, line, learned=True)
-        ax.set_title(title, fontsize=10)
-    return fig
-
-
-def plot_hump(
-    ax: Axes, x, y, label: str, color: str = VERMILION, offset=(30, 8)
-) -> Axes:
-    """Fill the area under y over x and name it at its highest point.
-
-    Args:
-        ax: where to draw.
-        x, y: arrays of one shape (n,).
-        label: its name.
-        color: of area and name.
-        offset: from the middle of the top to the name, in typographic points.
-    """
-    x, y = np.asarray(x), np.asarray(y)
-    ax.fill_between(x, y, color=color, alpha=0.55, linewidth=0)
-    top = int(y.argmax())
-    ax.annotate(
-        label,
-        (x[top], y[top] / 2),
-        offset,
-        textcoords="offset points",
-        va="center",
-        color=color,
-        **TEXT,
-    )
-    return ax
-
-
-def plot_marks(
-    ax: Axes, x, y, marker: str = "o", color: str = PURPLE, label: str = ""
-) -> Axes:
-    """Mark points that no curve joins; the label is for a legend.
-
-    Args:
-        ax: where to draw.
-        x, y: arrays of one shape (n,).
-        marker: one of Matplotlib's; drawn hollow.
-        color: of the marks.
-        label: their name in ``ax.legend()``; none by default.
-    """
-    style = {"ls": "none", "mfc": "none", "mew": 1.6, "ms": 7, "zorder": 5}
-    ax.plot(
-        np.asarray(x),
-        np.asarray(y),
-        marker,
-        color=color,
-        label=label or None,
-        **style,
-    )
-    return ax
-
-
-def plot_level(ax: Axes, y: float, label: str = "", at: float = 0.01) -> Axes:
-    """Draw a thin line across, such as a limit, and name it above.
-
-    Args:
-        ax: where to draw.
-        y: its height, in data units.
-        label: its name; none by default.
-        at: where the name begins, as a share of the width.
-    """
-    ax.axhline(y, color=GREY, lw=1, ls=":", zorder=1)
-    ax.annotate(
-        label,
-        (at, y),
-        xytext=(0, 2),
-        xycoords=ax.get_yaxis_transform(),
-        textcoords="offset points",
-        va="bottom",
-        color=GREY,
-        path_effects=HALO,
-    )
-    return ax
-
-
-def plot_intervals(ax: Axes, x, low, high, color: str = PURPLE) -> Axes:
-    """Draw a bar from low to high over each x, arrays of shape (n,)."""
-    ax.vlines(*(np.asarray(a) for a in (x, low, high)), color=color, lw=1.6)
-    return ax
-
-
-def plot_many_intervals(ax: Axes, low, high, truth: float) -> Axes:
-    """Draw intervals side by side, strongly those that miss the truth.
-
-    Args:
-        ax: where to draw.
-        low, high: their ends, arrays of shape (n,).
-        truth: a level line, in data units.
-    """
-    low, high = np.asarray(low), np.asarray(high)
-    missed = (truth < low) | (high < truth)
-    for part, style in (
-        (~missed, {"color": GREY, "lw": 1.0}),
-        (missed, {"color": VERMILION, "lw": 1.2}),
-    ):
-        ax.vlines(np.flatnonzero(part) + 1, low[part], high[part], **style)
-    ax.axhline(truth, color=INK, lw=1.4)
-    return ax
-
-
-def plot_cloud(ax: Axes, x, y) -> Axes:
-    """Scatter many learned values, arrays of shape (n,), faintly."""
-    sns.scatterplot(
-        x=np.asarray(x),
-        y=np.asarray(y),
-        color=PURPLE,
-        alpha=0.35,
-        s=12,
-        linewidth=0,
-        ax=ax,
-    )
-    return ax
-
-
-def plot_ellipse(ax: Axes, center, covariance, label: str = "95 %") -> Axes:
-    """Draw the ellipse that holds 95 % of a normal cloud.
-
-    Args:
-        ax: where to draw.
-        center: a pair of numbers.
-        covariance: of shape (2, 2).
-        label: written at its highest point.
-    """
-    turn = np.linspace(0, 2 * np.pi, 181)
-    # The squared distance of two normal numbers exceeds −2 log 0.05 in 5 %.
-    radius = np.sqrt(-2 * np.log(0.05))
-    root = np.linalg.cholesky(np.asarray(covariance, float))
-    ring = root @ (radius * np.array([np.cos(turn), np.sin(turn)]))
-    x, y = ring + np.asarray(center, float)[:, None]
-    ax.plot(x, y, color=INK, lw=1.6)
-    top = int(y.argmax())
-    ax.annotate(
-        label,
-        (x[top], y[top]),
-        xytext=(0, 4),
-        textcoords="offset points",
-        ha="center",
-        va="bottom",
-        color=INK,
-        **TEXT,
-    )
-    return ax
-
-
-def plot_fan(ax: Axes, lines) -> Axes:
-    """Draw many learned boundaries, thin and faint.
-
-    Args:
-        ax: where to draw, its limits already set.
-        lines: arrays ``w1``, ``w2`` (none 0) and ``b``, each of shape (k,).
-
-    Raises:
-        ValueError: a w2 is 0.
-    """
-    (left, right), (low, high) = ax.get_xlim(), ax.get_ylim()
-    x = np.array([[left], [right]])
-    w1, w2, b = (np.asarray(w) for w in (lines.w1, lines.w2, lines.b))
-    y = -(w1 * x + b) / w2
-    ax.plot(x, y, color=PURPLE, lw=0.7, alpha=0.6, zorder=3)
-    ax.set(xlim=(left, right), ylim=(low, high))
-    return ax
-
-
-def plot_band(ax: Axes, x, low, high, label: str = "") -> Axes:
-    """Shade from low to high over x, arrays of shape (n,)."""
-    ax.fill_between(
-        x,
-        low,
-        high,
-        color=PURPLE,
-        alpha=0.25,
-        linewidth=0,
-        label=label or None,
-    )
-    return ax
-
-
-def plot_probability(ax: Axes, x, y, probability) -> Axes:
-    """Shade the plane in ten steps: blue for label 0, vermilion for label 1.
-
-    Args:
-        ax: where to draw.
-        x, y: the grid's coordinates, of shape (m, k).
-        probability: of label 1, of shape (m, k); palest at one half.
-    """
-    colors = mpl.colors.LinearSegmentedColormap.from_list(
-        "labels", ["#A6CFE5", "white", "#F2C9A6"]
-    )
-    grid = (np.asarray(a) for a in (x, y, probability))
-    ax.contourf(*grid, np.linspace(0, 1, 11), cmap=colors, zorder=0)
-    return ax
 
 
 def plot_contour(
@@ -595,105 +202,182 @@ def plot_contour(
     learned: bool = False,
     at: float = 0.5,
     offset=(0, 10),
-) -> Axes:
-    """Draw where the logit is 0, however bent: solid, or dashed if learned.
+) -> None:
+    """Draw where the logit is 0, however bent, and name its longest piece.
 
-    Args:
-        ax: where to draw.
-        x, y: the grid's coordinates, of shape (m, k).
-        logit: of shape (m, k).
-        label: written at the longest piece, if there is one.
-        learned: dashed and purple instead of solid and black.
-        at: where the label stands, as a share of that piece.
-        offset: from there to the label's middle, in typographic points.
+    x, y and logit are grids of shape (m, k). The truth is solid and black,
+    what is learned dashed and purple.
     """
-    color = PURPLE if learned else INK
+    color, style = (PURPLE, DASHES) if learned else (INK, "solid")
     lines = ax.contour(
-        *(np.asarray(a) for a in (x, y, logit)),
+        x,
+        y,
+        logit,
         [0],
         colors=color,
-        linestyles=[(0, (4, 2)) if learned else "solid"],
+        linestyles=[style],
         linewidths=mpl.rcParams["lines.linewidth"],
         zorder=4,
     )
     longest = max(lines.allsegs[0], key=len)
     if label and len(longest):
-        ax.annotate(
-            label,
-            longest[int(at * (len(longest) - 1))],
-            offset,
-            textcoords="offset points",
-            ha="center",
-            va="center",
-            color=color,
-            **TEXT,
-        )
-    return ax
+        here = longest[int(at * (len(longest) - 1))]
+        _write(ax, label, here, offset, color, ha="center")
 
 
-def plot_two_kinds(
-    ax: Axes, x, y, label, names: Sequence[str] = ("benign", "malignant")
-) -> Axes:
-    """Scatter two features in the labels' colours and markers, with a legend.
+def plot_probability(ax: Axes, x, y, probability) -> None:
+    """Shade a grid in ten steps: blue for label 0, vermilion for label 1.
 
-    Args:
-        ax: where to draw.
-        x, y: the features, arrays of shape (n,).
-        label: 0 or 1, of shape (n,).
-        names: of label 0 and label 1, written above the axes.
-
-    Raises:
-        ValueError: a label is neither 0 nor 1.
+    All three are of shape (m, k); palest is a probability of one half.
     """
-    check_labels(label=label)
-    # One call, so that neither kind lies on top of the other.
-    sns.scatterplot(
-        x=np.asarray(x),
-        y=np.asarray(y),
-        hue=label,
-        style=label,
-        palette=LABEL_COLORS,
-        markers=LABEL_MARKERS,
-        alpha=0.55,
-        s=16,
-        linewidth=0,
-        legend=False,
-        ax=ax,
+    colors = mpl.colors.LinearSegmentedColormap.from_list(
+        "labels", ["#A6CFE5", "white", "#F2C9A6"]
     )
-    for value, marker in LABEL_MARKERS.items():
-        ax.plot([], [], marker, color=LABEL_COLORS[value], label=names[value])
-    ax.legend(
-        loc="lower left",
-        bbox_to_anchor=(-0.04, 0.97),
-        ncols=2,
-        handletextpad=0,
-        columnspacing=0.8,
-    )
-    return ax
+    levels = np.linspace(0, 1, 11)
+    ax.contourf(x, y, probability, levels, cmap=colors, zorder=0)
 
 
-def plot_cross(
-    ax: Axes, x, y, x_ends, y_ends, label: str = "", offset=(8, -12)
-) -> Axes:
-    """Mark a measured point, a bar for the interval of each coordinate.
+def plot_point(
+    ax: Axes, x, y, label: str = "our point", offset=(14, -36), color=INK
+) -> None:
+    """Ring one point and name it; a line leads to a name that is far."""
+    ax.plot(x, y, "o", ms=10, mfc="none", mec=color, mew=2, zorder=5)
+    leader = {"arrowstyle": "-", "color": color, "shrinkB": 5}
+    leader = leader if np.hypot(*offset) > 20 else None
+    _write(ax, label, (float(x), float(y)), offset, color, arrowprops=leader)
 
-    Args:
-        ax: where to draw.
-        x, y: the point, in data units.
-        x_ends, y_ends: pairs of numbers, the ends of the bars.
-        label: its name.
-        offset: from the point to its name, in typographic points.
+
+def plot_curve(
+    ax: Axes,
+    x,
+    y,
+    label: str = "",
+    color: str = INK,
+    at: float = 1.0,
+    offset=(4, 0),
+) -> None:
+    """Draw y over x and name the curve, also outside the axes."""
+    ax.plot(x, y, color=color)
+    here = int(at * (len(x) - 1))
+    where = (x[here], y[here])
+    _write(ax, label, where, offset, color, annotation_clip=False)
+
+
+def plot_marks(
+    ax: Axes, x, y, marker: str = "o", color: str = PURPLE, label: str = ""
+) -> None:
+    """Mark points that no curve joins, hollow; the label is for a legend."""
+    style = {"ls": "none", "mfc": "none", "mew": 1.6, "ms": 7, "zorder": 5}
+    ax.plot(x, y, marker, color=color, label=label, **style)
+
+
+def plot_level(ax: Axes, y: float, label: str = "", at: float = 0.01) -> None:
+    """Draw a thin line across, such as a limit, and name it above."""
+    ax.axhline(y, color=GREY, lw=1, ls=":", zorder=1)
+    across = {"xycoords": ax.get_yaxis_transform(), "va": "bottom"}
+    thin = {"fontweight": "normal", "zorder": 3}
+    _write(ax, label, (at, y), (0, 2), GREY, **across, **thin)
+
+
+def plot_hump(ax: Axes, x, y, label: str, offset=(30, 8)) -> None:
+    """Fill the area under y over x and name it at half its height."""
+    ax.fill_between(x, y, color=VERMILION, alpha=0.55, linewidth=0)
+    top = int(y.argmax())
+    _write(ax, label, (x[top], y[top] / 2), offset, VERMILION)
+
+
+def plot_arrow(
+    ax: Axes, start, step, label: str = "", color: str = INK, offset=(6, 0)
+) -> None:
+    """Draw an arrow from a point, a pair of numbers, and name its head."""
+    head = np.add(start, step)
+    style = {"arrowstyle": "-|>", "color": color, "lw": 2.2}
+    style |= {"shrinkA": 0, "shrinkB": 0, "mutation_scale": 13}
+    ax.annotate("", head, start, arrowprops=style, zorder=5)
+    _write(ax, label, head, offset, color)
+
+
+def plot_pulls(ax: Axes, dataset, dx, dy) -> None:
+    """Draw from each point an arrow (dx, dy), in its label's colour."""
+    colors = [LABEL_COLORS[int(value)] for value in dataset.label]
+    whole = {"angles": "xy", "scale_units": "xy", "scale": 1}
+    arrows = (dataset.x, dataset.y, dx, dy)
+    ax.quiver(*arrows, color=colors, width=0.005, zorder=3, **whole)
+    # One scale for both, or right angles would not look right.
+    ax.set(aspect="equal")
+
+
+def plot_surface(ax: Axes, w1, w2, loss, levels) -> None:
+    """Map the loss over the weights: darker is worse.
+
+    w1 and w2 are of shapes (k,) and (m,), the loss, in nats, of shape (m, k).
+    The contours at ``levels`` are numbered but for the first.
     """
-    ax.plot(np.asarray(x_ends, float), [y, y], color=PURPLE, lw=1.6, zorder=4)
-    ax.plot([x, x], np.asarray(y_ends, float), color=PURPLE, lw=1.6, zorder=4)
+    ax.contourf(w1, w2, loss, levels, cmap="Blues", extend="both", alpha=0.75)
+    lines = ax.contour(w1, w2, loss, levels, colors=GREY, linewidths=0.7)
+    numbers = ax.clabel(lines, levels[1:], fontsize=10, colors=INK)
+    plt.setp(numbers, path_effects=HALO)
+    # One scale for both, or "steepest" would not look at right angles.
+    ax.set(xlabel="w1", ylabel="w2", aspect="equal")
+
+
+def plot_path(ax: Axes, w1, w2, numbered: Sequence[int] = ()) -> None:
+    """Draw a run's way over the weights, a dot an epoch, some numbered.
+
+    w1 and w2 are of shape (epochs + 1,), the start first.
+    """
+    ax.plot(w1, w2, ".-", color=PURPLE, lw=1.2, ms=4)
+    for epoch in numbered:
+        here = (w1[epoch], w2[epoch])
+        ax.plot(*here, "o", color=PURPLE, ms=6)
+        name = f"epoch {epoch}" if epoch else "start"
+        _write(ax, name, here, (-9, 0), PURPLE)
+
+
+def plot_ellipse(ax: Axes, center, covariance) -> None:
+    """Draw the ellipse that holds 95 % of a normal cloud, named at its top.
+
+    Its center is a pair of numbers, the covariance of shape (2, 2).
+    """
+    turn = np.linspace(0, 2 * np.pi, 181)
+    # The squared distance of two normal numbers exceeds −2 log 0.05 in 5 %.
+    radius = np.sqrt(-2 * np.log(0.05))
+    root = np.linalg.cholesky(np.asarray(covariance, float))
+    ring = root @ (radius * np.array([np.cos(turn), np.sin(turn)]))
+    x, y = ring + np.asarray(center, float)[:, None]
+    ax.plot(x, y, color=INK, lw=1.6)
+    top = int(y.argmax())
+    above = {"ha": "center", "va": "bottom"}
+    _write(ax, "95 %", (x[top], y[top]), (0, 4), INK, **above)
+
+
+def plot_cross(ax: Axes, x, y, x_ends, y_ends, label: str = "") -> None:
+    """Mark a point, with a bar between the ends of each coordinate."""
+    ax.plot(x_ends, [y, y], color=PURPLE, lw=1.6, zorder=4)
+    ax.plot([x, x], y_ends, color=PURPLE, lw=1.6, zorder=4)
     ax.plot(x, y, "o", color=PURPLE, ms=6, zorder=5)
-    ax.annotate(
-        label,
-        (x, y),
-        offset,
-        textcoords="offset points",
-        va="center",
-        color=PURPLE,
-        **TEXT,
+    _write(ax, label, (x, y), (8, -12), PURPLE)
+
+
+def plot_training_grid(
+    dataset, lines: Sequence, titles: Sequence[str], true_line
+) -> None:
+    """Draw a run in a figure of its own, two panels abreast.
+
+    Each of the lines, an even number, has a panel and a title. What it gets
+    wrong is strong, the rest faint; ``true_line`` is solid in every panel.
+    """
+    rows = len(lines) // 2
+    _, axes = plt.subplots(
+        rows, 2, figsize=(5.6, 1.75 * rows), sharex=True, sharey=True
     )
-    return ax
+    x, y, label = (np.asarray(column) for column in dataset)
+    for ax, line, title in zip(axes.flat, lines, titles, strict=True):
+        logit = float(line.w1) * x + float(line.w2) * y + float(line.b)
+        wrong = (logit > 0) != label
+        for part, strength in ((~wrong, 0.15), (wrong, 0.9)):
+            _scatter(ax, x[part], y[part], label[part], strength, 7)
+        ax.set(**PLANE)
+        plot_boundary(ax, true_line)
+        plot_boundary(ax, line, learned=True)
+        ax.set_title(title, fontsize=10)
