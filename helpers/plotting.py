@@ -376,7 +376,8 @@ def plot_training_grid(
         logit = float(line.w1) * x + float(line.w2) * y + float(line.b)
         wrong = (logit > 0) != label
         for part, strength in ((~wrong, 0.15), (wrong, 0.9)):
-            _scatter(ax, x[part], y[part], label[part], strength, 7)
+            if part.any():
+                _scatter(ax, x[part], y[part], label[part], strength, 7)
         ax.set(**PLANE)
         plot_boundary(ax, true_line)
         plot_boundary(ax, line, learned=True)
