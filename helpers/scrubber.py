@@ -20,8 +20,6 @@ WIDTH, HEIGHT = 2 * RIGHT, 150  # of the loss curve
 # A logit so near 0 may have either sign on another machine, so its point
 # stays on the side it came from.
 NEAR_ZERO = 5e-6
-# Of a number whose thousandfold is drawn as a whole one.
-LARGEST = 1e12
 # A dot is a line of no length with round ends; a triangle starts at its top.
 MARKS = {0: ("h0", 0), 1: ("l4 7h-8z", 4)}
 
@@ -54,16 +52,16 @@ def training_scrubber(
         strong, the others faint.
 
     Raises:
-        ValueError: the shapes or the labels are wrong, a number is not
-            finite, w1 and w2 are both 0, a loss is below 0, or ``still`` is
-            no epoch of the run.
+        ValueError: the shapes or the labels are wrong.
     """
-    x, y, label, path, losses, truth = _arrays(
-        dataset, lines, losses, true_line
-    )
+    x, y, label = map(np.asarray, (dataset.x, dataset.y, dataset.label))
+    check_same_shape(x=x, y=y, label=label)
+    check_labels(label=label)
+    path, truth = _rows(lines), _rows([true_line])[0]
+    check_same_shape(losses=losses, lines=path[:, 0])
     # Rounded once, here: script and still frame start from the same numbers.
     weights = np.rint(1000 * path).astype(int)
-    losses = np.rint(1000 * losses).astype(int)
+    losses = np.rint(1000 * np.asarray(losses, float)).astype(int)
     wrong = _sides(path, x, y) != label
     # In the order of the four paths, by which the script counts them.
     order = np.lexsort((wrong[still], label))
@@ -96,12 +94,9 @@ def training_scrubber(
         "STILL": still,
         "TITLE": f"epoch {still}: loss {losses[still] / 1000:.3f}, "
         f"{rights[still]:.1f}\u202f% right",
-        "WEIGHTS": ", ".join(
-            f"{name} {value / 1000:.3f}".replace("-", "−")
-            for name, value in zip(
-                ("w1", "w2", "b"), weights[still].tolist(), strict=True
-            )
-        ),
+        "WEIGHTS": "w1 {:.3f}, w2 {:.3f}, b {:.3f}".format(
+            *weights[still] / 1000
+        ).replace("-", "−"),
         "OFF_FIRST": f"{_degrees_apart(weights[0], truth):.0f}",
         "OFF_LAST": f"{_degrees_apart(weights[-1], truth):.0f}",
         "LOSS_FIRST": ends[0],
@@ -129,18 +124,9 @@ def training_scrubber(
     )
 
 
-def _arrays(dataset, lines, losses, true_line):
-    """Return the run as arrays of NumPy, the lines as rows w1, w2, b."""
-    x, y, label = map(np.asarray, (dataset.x, dataset.y, dataset.label))
-    check_same_shape(x=x, y=y, label=label)
-    check_labels(label=label)
-    path, (truth,) = (
-        np.array([[float(v) for v in (a.w1, a.w2, a.b)] for a in some])
-        for some in (lines, [true_line])
-    )
-    losses = np.asarray(losses, float)
-    check_same_shape(losses=losses, lines=path[:, 0])
-    return x, y, label.astype(int), path, losses, truth
+def _rows(lines):
+    """Return lines as an array, a row w1, w2, b for each."""
+    return np.array([[line.w1, line.w2, line.b] for line in lines], float)
 
 
 def _sides(path, x, y):
