@@ -11,28 +11,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jax.flatten_util import ravel_pytree
+from sklearn import linear_model
 
 from helpers.loss import mean_loss
 from helpers.model import BLOG_PARAMS, LogisticRegression
-from helpers.solvers import (
-    ROWS,
-    by_sums,
-    full_step,
-    logistic_sums,
-    newton,
-    shaped,
-)
+from helpers.solvers import ROWS, by_sums, logistic_sums, newton
 from helpers.training import fit
 
-try:
-    import torch
-except ImportError:
-    torch = None
-
-AIM = 1e-6
+AIM = 1e-6  # the length of the gradient at which a fit has arrived
 SAMPLE = 10_000
-TOLERANCES = [10.0**-k for k in range(4, 11)]
 
 model = LogisticRegression()
 loss_fn = partial(mean_loss, model.apply)
@@ -53,65 +40,34 @@ def weights_of(params):
     return [params["params"][name] for name in ("w1", "w2", "b")]
 
 
-def halves(data):
-    """Return the data as two parts, one on each device."""
-    n = len(data.label)
-    cuts = [slice(n // 2), slice(n // 2, n)]
-    parts = [jax.tree.map(lambda c, cut=cut: c[cut], data) for cut in cuts]
-    return [
-        jax.device_put(part, device)
-        for part, device in zip(parts, jax.devices()[:2], strict=True)
+def on_two_devices(data):
+    """Return the objective of the data, half of it on each device."""
+    halves = [
+        jax.device_put(jax.tree.map(lambda c, k=k: c[k::2], data), device)
+        for k, device in enumerate(jax.devices()[:2])
     ]
 
-
-def on_two(function):
-    """Run (params, part) to sums on both parts at once, and add up."""
-
-    def of_parts(params, parts):
+    def objective(params):
         # The second is started before the first is waited for.
-        sums = [function(params, part) for part in parts]
-        return jax.tree.map(lambda a, b: np.asarray(a) + np.asarray(b), *sums)
+        sums = [logistic_sums(params, half) for half in halves]
+        both = (sum(map(np.asarray, part)) for part in zip(*sums, strict=True))
+        return [total / len(data.label) for total in both]
 
-    return of_parts
-
-
-def two_steps(objective, params):
-    """Take two full steps of Newton's, without a look at where they end."""
-    flat, unravel = ravel_pytree(params)
-    flat = np.asarray(flat)
-    for _ in range(2):
-        _, gradient, hessian = objective(shaped(unravel, flat))
-        step = full_step(np.float64(gradient), np.float64(hessian))
-        flat = flat + step.astype(flat.dtype)
-    return shaped(unravel, flat)
+    return objective
 
 
-def book_newton(start, devices):
-    """Return the book's `newton`, from "zeros", a "sample" or "two steps"."""
+def book_newton(data, layout, tol, start, devices):
+    """Return the book's `newton`, from "zeros" or from a "sample"'s end."""
+    on_both = on_two_devices(data) if devices == 2 else None
 
-    def make(data, layout, tol):
-        n = len(data.label)
-        if start != "zeros" and n <= SAMPLE:
-            return None
-        if devices == 2:
-            parts, sums = halves(data), on_two(logistic_sums)
+    def run():
+        near = ZEROS
+        if start == "sample":
+            sample = jax.tree.map(lambda column: column[:SAMPLE], data)
+            near, _ = newton(by_sums(sample), ZEROS, tolerance=1e-3)
+        return weights_of(newton(on_both or by_sums(data), near, AIM)[0])
 
-            def means(params):
-                return jax.tree.map(lambda s: s / n, sums(params, parts))
-
-        def run():
-            objective = by_sums(data) if devices == 1 else means
-            near = ZEROS
-            if start != "zeros":
-                sample = jax.tree.map(lambda column: column[:SAMPLE], data)
-                near, _ = newton(by_sums(sample), ZEROS, tolerance=1e-3)
-            if start == "two steps":
-                return weights_of(two_steps(objective, near))
-            return weights_of(newton(objective, near, tolerance=AIM)[0])
-
-        return run
-
-    return make
+    return run
 
 
 def book_fit(data, layout, tol):
@@ -119,67 +75,47 @@ def book_fit(data, layout, tol):
     return lambda: weights_of(fit(loss_fn, ZEROS, fast_sgd, data, 400)[0])
 
 
-def table_of(data, layout, ones=False):
-    """Return the columns x, y (and ones) in a layout, and the labels."""
+def table_of(data, layout, *more):
+    """Return the columns x, y and more in a layout, and the labels."""
     dtype, order = layout
-    columns = [np.asarray(data.x), np.asarray(data.y)]
-    if ones:
-        columns.append(np.ones_like(columns[0]))
+    columns = [np.asarray(data.x), np.asarray(data.y), *more]
     table = np.array(np.stack(columns, axis=1), dtype=dtype, order=order)
     return table, np.asarray(data.label, dtype)
 
 
-def sklearn_fit(solver):
+def sklearn_fit(data, layout, tol, solver):
     """Return scikit-learn's fit without a penalty, by one of its solvers."""
-    from sklearn.linear_model import LogisticRegression as Sklearn
-
-    def make(data, layout, tol):
-        table, label = table_of(data, layout)
-        peer = Sklearn(C=np.inf, solver=solver, tol=tol, max_iter=1000)
-
-        def run():
-            peer.fit(table, label)
-            return [*peer.coef_[0], peer.intercept_[0]]
-
-        return run
-
-    return make
-
-
-def numpy_newton(data, layout, tol):
-    """Return Newton's method in plain NumPy: full steps, no loss."""
-    table, label = table_of(data, layout, ones=True)
+    table, label = table_of(data, layout)
+    peer = linear_model.LogisticRegression(
+        C=np.inf, solver=solver, tol=tol, max_iter=1000
+    )
 
     def run():
-        weights = np.zeros(3, table.dtype)
-        for _ in range(50):
-            p = 1 / (1 + np.exp(-(table @ weights)))
-            gradient = table.T @ (p - label) / len(label)
-            if np.linalg.norm(gradient) <= AIM:
-                break
-            hessian = (table.T * (p * (1 - p))) @ table / len(label)
-            weights = weights - np.linalg.solve(hessian, gradient)
-        return weights
+        peer.fit(table, label)
+        return [*peer.coef_[0], peer.intercept_[0]]
 
     return run
 
 
-def numpy_in_chunks(data, layout, tol):
-    """Return the same, chunk by chunk, so that all stays in the cache."""
-    table, label = table_of(data, layout, ones=True)
-    n = len(label)
-    cuts = [slice(start, start + ROWS) for start in range(0, n, ROWS)]
+def numpy_newton(data, layout, tol, rows=None):
+    """Return Newton's method in plain NumPy: full steps, no loss.
 
-    def sums(weights, rows):
-        part = table[rows]
+    With `rows` it goes chunk by chunk, so that all stays in the cache.
+    """
+    n = len(data.label)
+    table, label = table_of(data, layout, np.ones(n))
+    cuts = [slice(k, k + (rows or n)) for k in range(0, n, rows or n)]
+
+    def sums(weights, cut):
+        part = table[cut]
         p = 1 / (1 + np.exp(-(part @ weights)))
-        gradient = part.T @ (p - label[rows])
+        gradient = part.T @ (p - label[cut])
         return gradient, (part.T * (p * (1 - p))) @ part
 
     def run():
         weights = np.zeros(3, table.dtype)
         for _ in range(50):
-            parts = [sums(weights, rows) for rows in cuts]
+            parts = [sums(weights, cut) for cut in cuts]
             gradient, hessian = (
                 sum(part) / n for part in zip(*parts, strict=True)
             )
@@ -191,55 +127,24 @@ def numpy_in_chunks(data, layout, tol):
     return run
 
 
-def torch_fit(data, layout, tol):
-    """Return PyTorch's L-BFGS with its strong Wolfe line search."""
-    table, label = map(torch.from_numpy, table_of(data, layout))
-
-    def run():
-        line = torch.nn.Linear(2, 1, dtype=table.dtype)
-        torch.nn.init.zeros_(line.weight)
-        torch.nn.init.zeros_(line.bias)
-        optimizer = torch.optim.LBFGS(
-            line.parameters(),
-            max_iter=1000,
-            tolerance_grad=tol,
-            tolerance_change=0,
-            line_search_fn="strong_wolfe",
-        )
-
-        def closure():
-            optimizer.zero_grad()
-            loss = torch.nn.functional.binary_cross_entropy_with_logits(
-                line(table)[:, 0], label
-            )
-            loss.backward()
-            return loss
-
-        optimizer.step(closure)
-        return [*line.weight.tolist()[0], line.bias.item()]
-
-    return run
-
-
-def contenders():
-    """Return (make, layouts, tolerances) of each contender, by name."""
+def contenders(n):
+    """Return (make, layouts, tolerances) of who fits n points, by name."""
     ours, none = [("float32", "columns")], [None]
     of64 = [("float64", "C"), ("float64", "F")]
     of32 = [("float32", "C"), ("float32", "F")]
-    found = {}
+    tolerances = [10.0**-k for k in range(4, 11)]
+    found = {"fit, 400 epochs": (book_fit, ours, none)}
     for devices, words in ((1, "1 device"), (2, "2 devices")):
-        for start in ("zeros", "sample", "two steps"):
-            make = book_newton(start, devices)
+        for start in ("zeros", "sample") if n > SAMPLE else ("zeros",):
+            make = partial(book_newton, start=start, devices=devices)
             found[f"newton, {start}, {words}"] = (make, ours, none)
-    found["fit, 400 epochs"] = (book_fit, ours, none)
     for solver in ("newton-cholesky", "lbfgs"):
-        make = sklearn_fit(solver)
-        found[f"scikit-learn, {solver}"] = (make, of64 + of32, TOLERANCES)
+        make = partial(sklearn_fit, solver=solver)
+        found[f"scikit-learn, {solver}"] = (make, of64 + of32, tolerances)
     found["NumPy, float64"] = (numpy_newton, of64, none)
     found["NumPy, float32"] = (numpy_newton, of32, none)
-    found["NumPy, in chunks"] = (numpy_in_chunks, of32, none)
-    if torch:
-        found["PyTorch, L-BFGS"] = (torch_fit, of64 + of32, TOLERANCES)
+    in_chunks = partial(numpy_newton, rows=ROWS)
+    found["NumPy, in chunks"] = (in_chunks, of32, none)
     return found
 
 
@@ -256,8 +161,7 @@ def blog_epochs(data):
     each = jax.vmap(jax.value_and_grad(of_one), in_axes=(None, 0, 0, 0))
     params, opt_state = BLOG_PARAMS, sgd.init(BLOG_PARAMS)
     for _ in range(100):
-        loss, gradients = each(params, *data)
-        loss = jnp.mean(loss)
+        _, gradients = each(params, *data)
         gradients = jax.tree.map(jnp.mean, gradients)
         updates, opt_state = sgd.update(gradients, opt_state)
         params = optax.apply_updates(params, updates)
@@ -265,7 +169,6 @@ def blog_epochs(data):
 
 
 def fit_epochs(data):
-    """Train the same by `fit`."""
     return weights_of(fit(loss_fn, BLOG_PARAMS, sgd, data, 100)[0])
 
 
