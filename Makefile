@@ -69,7 +69,7 @@ step-2: setup
 
 step-3: setup
 	$(call step,3/7,chapters give their committed outputs,$(run) pytest \
-		$(nbval))
+		$(nbval) -p tests.pictures_and_keys)
 
 step-4: setup
 	$(call step,4/7,and do so on the versions of Colab,$(run) pytest \

@@ -12,7 +12,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 # .venv's kernel, even where the reader has one of the same name.
@@ -20,11 +19,7 @@ os.environ.setdefault("JUPYTER_PREFER_ENV_PATH", "1")
 
 import nbformat
 from nbclient import NotebookClient
-from nbclient.exceptions import (
-    CellExecutionError,
-    CellTimeoutError,
-    DeadKernelError,
-)
+from nbclient.exceptions import CellExecutionError
 
 ROOT = Path(__file__).resolve().parent.parent
 METADATA = {
@@ -35,8 +30,7 @@ METADATA = {
     },
     "language_info": {"name": "python"},
 }
-KEPT = ("mystnb", "tags")
-SECONDS_PER_CELL = 600
+KEPT = {"mystnb", "tags"}
 # What only this machine has: its folders, the kernel's temporary files.
 LOCAL = re.compile(
     rf"{re.escape(str(ROOT))}|{re.escape(sys.prefix)}"
@@ -48,35 +42,33 @@ class ChapterError(Exception):
     """What is wrong with a chapter, in a few lines for its author."""
 
 
-def place(chapter, cell):
-    """Return where a cell is: counted from 1, as the checks count it."""
-    return f"cell {1 + chapter.cells.index(cell)}"
+def is_compared(cell):
+    return "nbval-ignore-output" not in cell.metadata.get("tags", [])
 
 
-def tags(cell):
-    return cell.metadata.get("tags", [])
-
-
-def ruff(source, name, *arguments):
-    """Return the notebook's source as ruff leaves it."""
-    command = [sys.executable, "-m", "ruff", *arguments]
-    result = subprocess.run(
-        [*command, "--stdin-filename", f"notebooks/{name}", "-"],
-        input=source,
-        cwd=ROOT,
-        capture_output=True,
-        encoding="utf-8",
-    )
-    if result.returncode:
-        raise ChapterError(result.stderr.strip())
-    return result.stdout
+def tidied(source):
+    """Return a chapter's source as ruff leaves it."""
+    ruff = [sys.executable, "-m", "ruff"]
+    name = "--stdin-filename=notebooks/chapter.ipynb"
+    for command in (["check", "--fix"], ["format"]):
+        result = subprocess.run(
+            [*ruff, *command, name, "-"],
+            input=source,
+            cwd=ROOT,
+            capture_output=True,
+            encoding="utf-8",
+        )
+        if result.returncode:
+            raise ChapterError(result.stderr.strip())
+        source = result.stdout
+    return source
 
 
 def execute(chapter, folder):
-    """Run a chapter's cells in a new kernel, their outputs kept in it."""
+    """Run all cells in a new kernel, as the first ones that it runs."""
     client = NotebookClient(
         chapter,
-        timeout=SECONDS_PER_CELL,
+        timeout=600,
         kernel_name="python3",
         record_timing=False,
         coalesce_streams=True,
@@ -87,102 +79,64 @@ def execute(chapter, folder):
             try:
                 client.execute_cell(cell, index)
             except CellExecutionError as error:
-                text = f"{error.ename}: {error.evalue[:400]}"
-                where = place(chapter, cell) + line_of(cell, error.traceback)
-                raise ChapterError(f"{where}\n{text}") from error
-            except (CellTimeoutError, DeadKernelError) as error:
-                text = str(error).splitlines()[0]
-                where = place(chapter, cell)
-                raise ChapterError(f"{where}\n{text}") from error
-
-
-def line_of(cell, traceback):
-    """Return which line of a cell raised its error, where it is known."""
-    plain = re.sub(r"\x1b\[[\d;]*m", "", traceback)
-    count = cell.execution_count
-    found = re.findall(rf"Cell In\[{count}\], line (\d+)", plain)
-    if not found:
-        return ""
-    source = cell.source.splitlines()[int(found[-1]) - 1]
-    return f", line {found[-1]}:\n  {source.strip()}"
+                plain = re.sub(r"\x1b\[[\d;]*m", "", error.traceback)
+                here = rf"Cell In\[{cell.execution_count}\], line (\d+)"
+                line = int([0, *re.findall(here, plain)][-1])
+                raise ChapterError(
+                    f"cell {index + 1}, line {line}:\n"
+                    f"  {cell.source.splitlines()[line - 1].strip()}\n"
+                    f"{error.ename}: {error.evalue[:400]}"
+                ) from error
+            except (RuntimeError, TimeoutError) as error:
+                raise ChapterError(f"cell {index + 1}\n{error}") from error
 
 
 def normalize(chapter):
     """Set what the source does not decide; refuse what may not be kept."""
     chapter.metadata = nbformat.from_dict(METADATA)
-    chapter.nbformat, chapter.nbformat_minor = 4, 5
+    chapter.nbformat_minor = 5
     for number, cell in enumerate(chapter.cells, start=1):
         cell.id = f"cell-{number:02}"
-        cell.pop("attachments", None)
-        cell.metadata = nbformat.from_dict(
-            {key: cell.metadata[key] for key in KEPT if cell.metadata.get(key)}
-        )
+        for key in set(cell.metadata) - KEPT:
+            del cell.metadata[key]
         if cell.cell_type != "code":
             continue
-        if "nbval-ignore-output" in tags(cell):
+        if not is_compared(cell):  # a progress bar goes there
             cell.outputs = [
-                output
-                for output in cell.outputs
-                if output.get("name") != "stderr"
+                o for o in cell.outputs if o.get("name") != "stderr"
             ]
-        for output in cell.outputs:
-            if "metadata" in output:
-                output.metadata = nbformat.from_dict({})
         raised = any(o.output_type == "error" for o in cell.outputs)
-        if "raises-exception" in tags(cell) and not raised:
+        if "raises-exception" in cell.metadata.get("tags", []) and not raised:
             raise ChapterError(
-                f"{place(chapter, cell)} is tagged raises-exception, and "
-                "raises none"
+                f"cell {number} is tagged raises-exception, and raises none"
             )
-        found = LOCAL.search(texts(cell.outputs))
-        if found:
+        if found := LOCAL.search("\n".join(map(text_of, cell.outputs))):
             raise ChapterError(
-                f"{place(chapter, cell)} prints a path of this machine: "
-                f"{found[0]}"
+                f"cell {number} prints a path of this machine: {found[0]}"
             )
 
 
-def texts(outputs):
-    """Return all text of outputs, pictures left out."""
-    parts = []
-    for output in outputs:
-        parts += output.get("text", ""), *output.get("traceback", ())
-        parts += (
-            str(value)
-            for kind, value in output.get("data", {}).items()
-            if not kind.startswith("image/")
-        )
-    return "\n".join(parts)
+def text_of(output):
+    parts = [output.get("text", ""), *output.get("traceback", [])]
+    return "\n".join([*parts, *map(str, output.get("data", {}).values())])
 
 
 def but_times(text):
     """Return a chapter without the outputs that are not compared."""
     chapter = nbformat.reads(text, as_version=4)
     for cell in chapter.cells:
-        if cell.cell_type == "code" and "nbval-ignore-output" in tags(cell):
+        if cell.cell_type == "code" and not is_compared(cell):
             cell.outputs = []
-    return nbformat.writes(chapter), text[-1:]
-
-
-def executed(source, folder):
-    """Return a chapter's source, executed in ``folder`` and normalized."""
-    chapter = nbformat.reads(source, as_version=4)
-    for cell in chapter.cells:
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
-    execute(chapter, folder)
-    normalize(chapter)
-    nbformat.validate(chapter)
-    return chapter
+    return nbformat.writes(chapter)
 
 
 def renew(path):
     """Execute one chapter's file; return whether it has changed."""
     old = path.read_text(encoding="utf-8")
-    source = ruff(old, path.name, "check", "--fix")
-    source = ruff(source, path.name, "format")
-    chapter = executed(source, path.parent)
-    new = nbformat.writes(chapter).rstrip("\n") + "\n"
+    chapter = nbformat.reads(tidied(old), as_version=4)
+    execute(chapter, path.parent)
+    normalize(chapter)
+    new = nbformat.writes(chapter) + "\n"
     # Times differ in each run: alone they are no change.
     if but_times(new) == but_times(old):
         return False
@@ -193,20 +147,18 @@ def renew(path):
     return True
 
 
-def main(arguments):
-    paths = [Path(name).resolve() for name in arguments]
+def main(names):
+    paths = [Path(name).resolve() for name in names]
     paths = paths or sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
-    failed = []
+    failed = False
     for number, path in enumerate(paths, start=1):
         print(f"[{number}/{len(paths)}] {path.name}", end=" ", flush=True)
-        start = time.perf_counter()
         try:
-            result = "changed" if renew(path) else "unchanged"
-        except (ChapterError, OSError, nbformat.ValidationError) as error:
-            failed.append(path.name)
-            result = f"FAILED, left as it was\n{error}\n"
-        print(f"{time.perf_counter() - start:.0f} s, {result}")
-    return f"Not renewed: {', '.join(failed)}" if failed else 0
+            print("changed" if renew(path) else "unchanged")
+        except ChapterError as error:
+            failed = True
+            print(f"FAILED, left as it was\n{error}\n")
+    return int(failed)
 
 
 if __name__ == "__main__":
