@@ -49,8 +49,8 @@ def helper(name: str) -> ast.Module:
 
 
 def test_each_chapter_and_helper_has_its_place():
-    chapters = [path.stem for path in sorted(ROOT.glob("notebooks/*.ipynb"))]
-    assert chapters == list(TAUGHT), "TAUGHT is in tests/manuscript.py"
+    files = [path.stem for path in sorted(ROOT.glob("notebooks/*.ipynb"))]
+    assert files == list(TAUGHT), "TAUGHT is in tests/manuscript.py"
     pages = [name for name in DOCUMENTS if name.startswith("notebooks/")]
     assert pages == [f"notebooks/{name}" for name in TAUGHT], "in _toc.yml"
     helpers = {path.stem for path in ROOT.glob("helpers/[!_]*.py")}
