@@ -127,5 +127,5 @@ const PlaygroundData = (() => {
     return { x, y, label };
   }
 
-  return { X_SD, Y_SD, makeDataset, makeKey, normal, split, uniform };
+  return { X_SD, Y_SD, makeDataset };
 })();

@@ -60,7 +60,7 @@ const PlaygroundModel = (() => {
    * @param {Dataset} dataset
    */
   function step(optimizer, rate, params, state, dataset) {
-    const { loss, gradient } = lossAndGradient(params, dataset);
+    const { gradient } = lossAndGradient(params, dataset);
     const count = state.step + 1;
     const adam = optimizer === "adam";
     const [keep, add] = { sgd: [0, 1], momentum: [0.9, 1], adam: [0.9, 0.1] }[
@@ -77,7 +77,6 @@ const PlaygroundModel = (() => {
       return mean / (Math.sqrt(square) + 1e-8);
     });
     return {
-      loss,
       params: build((k) => params[k] - rate * update[k]),
       state: { step: count, first, second },
     };
@@ -146,5 +145,5 @@ const PlaygroundModel = (() => {
     return { loss, accuracy };
   }
 
-  return { START, freshScores, initialState, lossAndGradient, scores, step };
+  return { START, freshScores, initialState, scores, step };
 })();
