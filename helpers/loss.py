@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import optax
 from jax.typing import ArrayLike
 
-from helpers._checks import check_labels, check_same_shape
+from helpers._checks import check_same_shape
 
 
 def binary_cross_entropy(logit: ArrayLike, label: ArrayLike) -> jax.Array:
@@ -29,17 +29,15 @@ def binary_cross_entropy(logit: ArrayLike, label: ArrayLike) -> jax.Array:
 
     Returns:
         The loss of each example, in nats, of the shape of ``logit``; NaN
-        where a traced label is neither 0 nor 1.
+        where a label is neither 0 nor 1.
 
     Raises:
-        ValueError: the shapes differ, or a label is neither 0 nor 1.
+        ValueError: the shapes differ; they would broadcast without a word.
 
     Source: ``optax.sigmoid_binary_cross_entropy``, which the blog uses; it
     takes arrays alone, this also numbers and integers.
     """
     check_same_shape(logit=logit, label=label)
-    # Traced labels are unknown here: for them there is the NaN below.
-    check_labels(label=label)
     # Times 1.0, integers become floats and floats keep their dtype.
     logit, label = 1.0 * jnp.asarray(logit), jnp.asarray(label)
     loss = optax.sigmoid_binary_cross_entropy(logit, label)
@@ -60,9 +58,6 @@ def mean_loss(
 
     Returns:
         The mean loss in nats, a float32 scalar.
-
-    Raises:
-        ValueError: as ``binary_cross_entropy``.
     """
     *inputs, label = dataset
     logit = apply_fn(params, *inputs)
@@ -81,14 +76,8 @@ def per_example_value_and_grad(
         The losses in nats, of shape (n,), and the gradients, a pytree like
         ``params`` whose leaves have one more leading axis, of length n.
 
-    Raises:
-        ValueError: as ``binary_cross_entropy``.
-
     Source: the blog's ``value_and_grad_vectorized``.
     """
-    # Inside vmap the labels are traced. A wrong one's loss is NaN there, but
-    # its gradient 0.
-    check_labels(label=dataset[-1])
     # The mean over a single example is that example's loss.
     of_one = jax.value_and_grad(partial(mean_loss, apply_fn))
     return jax.vmap(of_one, in_axes=(None, 0))(params, dataset)

@@ -82,13 +82,9 @@ def test_unequal_shapes_are_refused(shapes, wrap):
 
 
 @pytest.mark.parametrize("bad", [-1, 2, 0.5, np.nan])
-def test_labels_other_than_0_and_1_are_refused_or_give_nan(bad):
-    logit, label = np.zeros(3), np.array([0, bad, 1])
-    with pytest.raises(ValueError, match=r"^label must be 0 or 1, got \["):
-        binary_cross_entropy(logit, label)
-    for wrap in (jax.jit, jax.vmap):
-        loss = wrap(binary_cross_entropy)(logit, label)
-        np.testing.assert_array_equal(np.isnan(loss), [False, True, False])
+def test_labels_other_than_0_and_1_give_nan(bad):
+    loss = binary_cross_entropy(np.zeros(3), np.array([0, bad, 1]))
+    np.testing.assert_array_equal(np.isnan(loss), [False, True, False])
 
 
 # The mean, and example by example
@@ -162,10 +158,7 @@ def test_a_model_that_returns_a_column_is_refused(data, function, wrap):
 
 
 @pytest.mark.parametrize("function", [mean_loss, per_example_value_and_grad])
-def test_a_data_set_with_wrong_labels_is_refused_or_gives_nan(function):
+def test_a_data_set_with_wrong_labels_gives_nan(function):
     data = Dataset(np.ones(2), np.ones(2), np.array([1, -1]))
-    of_data = partial(function, apply_fn)
-    with pytest.raises(ValueError, match=r"^label must be 0 or 1, got \[-1"):
-        of_data(BLOG_PARAMS, data)
-    loss = jax.tree.leaves(jax.jit(of_data)(BLOG_PARAMS, data))[0]
+    loss = jax.tree.leaves(function(apply_fn, BLOG_PARAMS, data))[0]
     assert jnp.isnan(loss).any()
