@@ -6,30 +6,23 @@ when something is missing. The stamp is written last: what was cut off before
 has none and is made anew.
 """
 
-import contextlib
 import hashlib
 import os
 import re
 import shutil
 import subprocess
 import sys
-import sysconfig
-import tempfile
 import time
 
-NEEDED = (3, 11)
 PYTHON = os.path.join(".venv", "bin", "python")
 STAMP = os.path.join(".venv", "complete")
 # Kernels would otherwise warn, each time, that they talk over TCP.
 QUIET = os.path.join(".venv", "etc", "ipython", "ipython_kernel_config.py")
-# Settings of the caller's that would send packages elsewhere.
-FOREIGN = {"PYTHONHOME", "PYTHONPATH", "PIP_PREFIX", "PIP_ROOT", "PIP_TARGET"}
-PIP_INSTALL = [PYTHON, "-m", "pip", "install", "--no-input"]
+PIP_INSTALL = [PYTHON, "-m", "pip", "install", "--no-input", "--retries", "2"]
 PIP_INSTALL += ["--disable-pip-version-check", "--progress-bar", "off"]
 # No source builds: a Python without a wheel gets one line, not a compiler's.
-PIP_INSTALL += ["--retries", "2", "--only-binary", ":all:"]
-# Imports what is large, from outside the folder: the helpers must be found,
-# the processor able to run jaxlib, and matplotlib's list of fonts made.
+PIP_INSTALL += ["--only-binary", ":all:"]
+# The processor must be able to run jaxlib, and matplotlib lists its fonts.
 TRIAL = "import helpers, seaborn, jax; jax.numpy.zeros(1)"
 
 
@@ -39,10 +32,8 @@ def stop(message):
 
 def check_python():
     """Stop unless this Python is new enough and can make environments."""
-    version = ".".join(str(part) for part in sys.version_info[:3])
-    if os.name == "nt":
-        stop("on Windows, run this in WSL (wsl --install)")
-    if tuple(sys.version_info[:2]) < NEEDED:
+    version = "{}.{}.{}".format(*sys.version_info)
+    if sys.version_info < (3, 11):  # noqa: UP036
         stop(
             f"{sys.executable} is Python {version}, and the book needs 3.11 "
             "or newer. Install one, then name it: make book PYTHON=python3.13"
@@ -60,13 +51,11 @@ def check_python():
 
 def fingerprint():
     """Return what the environment depends on, hashed."""
-    digest = hashlib.sha256()
+    # A moved .venv has wrong paths inside.
+    digest = hashlib.sha256(f"{sys.version_info[:2]} {os.getcwd()}".encode())
     for name in ("requirements.txt", "pyproject.toml"):
         with open(name, "rb") as file:
             digest.update(file.read())
-    # A moved .venv has wrong paths inside.
-    place = (sys.version_info[:2], sysconfig.get_platform(), os.getcwd())
-    digest.update(repr(place).encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
 
@@ -78,140 +67,69 @@ def is_complete():
         return False
 
 
-@contextlib.contextmanager
-def alone():
-    """Hold a lock, so that no other set-up runs here meanwhile.
-
-    Every process started under it inherits it: a pip that outlives its killed
-    parent is waited for, too.
-    """
-    import fcntl
-
-    held = os.open("requirements.txt", os.O_RDONLY)
-    os.set_inheritable(held, True)
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        print("environment: waiting for another set-up to end", flush=True)
-        fcntl.flock(held, fcntl.LOCK_EX)
-    except OSError:
-        pass  # A file system without locks.
-    try:
-        yield
-    finally:
-        os.close(held)
-
-
 def reason(lines):
     """Return the one line of an output that says why it ended."""
-    if shutil.disk_usage(".").free < 10**8:
-        return "the disk is full: it takes 1.5 GB"
-    if any("No space left on device" in line for line in lines):
+    said = "".join(lines)
+    if "No space left" in said or shutil.disk_usage(".").free < 10**8:
         return (
-            f"{tempfile.gettempdir()} is full, where downloads go. Make room, "
-            "or name another folder: TMPDIR=FOLDER make book"
+            "the disk is full, or the folder of temporary files. It takes "
+            "1.5 GB; TMPDIR=FOLDER make book puts downloads elsewhere"
         )
-    for line in lines:
-        broken = re.search(r"total=0.*connection broken by '(.*)': /", line)
-        if broken:
-            cause = re.sub(r"<.* object at \w+>: ", "", broken.group(1))
-            return (
-                "the package index cannot be reached. Connect to a network, "
-                f"then run make again ({cause})"
-            )
+    broken = re.search(r"total=0.*connection broken by .*: (.*?)\W*: /", said)
+    if broken:
+        return (
+            "the package index cannot be reached. Connect to a network, "
+            f"then run make again ({broken.group(1)})"
+        )
     errors = [line for line in lines if "rror" in line] or lines
-    system = f"Python {sys.version_info[0]}.{sys.version_info[1]}"
-    return f"{errors[-1].strip()} ({system}, {sysconfig.get_platform()})"
+    return errors[-1].strip()
 
 
-def run(command, watch=lambda line: None, **options):
-    """Run a command, show each line of output to ``watch``, stop if it fails.
-
-    What it prints is shown to nobody else: pip writes pages.
-    """
-    environment = {k: v for k, v in os.environ.items() if k not in FOREIGN}
+def run(command):
+    """Run a command; stop if it fails, in one line: pip writes pages."""
     process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         universal_newlines=True,
         errors="replace",
-        close_fds=False,
-        env=dict(environment, PIP_USER="0"),
-        **options,
     )
-    lines = []
+    lines, spoken = [" ".join(command) + " fails"], time.time()
     for line in process.stdout:
-        lines += filter(str.strip, [line])
-        watch(line)
+        lines.append(line)
+        # A minute of silence would look hung.
+        if time.time() - spoken > 10 or line.startswith("Installing"):
+            print("  " + line.strip()[:76], flush=True)
+            spoken = time.time()
     if process.wait() != 0:
-        lines = lines or [f"{command} ended with {process.returncode}"]
         stop(reason(lines))
-
-
-def progress(total):
-    """Return a ``watch`` that says how far pip is."""
-    terminal = sys.stdout.isatty()
-    done = 0
-
-    def show(text):
-        if terminal:
-            print(f"\r\033[K{text}", end="", flush=True)
-        else:
-            print(text, flush=True)
-
-    def watch(line):
-        nonlocal done
-        if line.startswith("Collecting "):
-            done += 1
-            if terminal or done % 30 == 0:
-                show(f"  {done} of about {total}: {line.split()[1]}")
-        elif line.startswith("Installing collected"):
-            show("  all downloaded, unpacking")
-        elif line.startswith("Successfully") and terminal:
-            print()
-
-    return watch
-
-
-def write(path, text):
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "w") as file:
-        file.write(text)
 
 
 def make():
     """Make the environment from nothing, and stamp it as complete."""
     if os.path.exists(STAMP):
         os.remove(STAMP)
-    with open("requirements.txt") as file:
-        packages = [line for line in file if line[0].isalpha()]
     # Run by .venv's own Python, this must come from the one beneath.
     base = getattr(sys, "_base_executable", sys.executable)
     run([base, "-m", "venv", "--clear", ".venv"])
-    run([*PIP_INSTALL, "-r", "requirements.txt"], progress(len(packages)))
+    run([*PIP_INSTALL, "-r", "requirements.txt"])
     run([*PIP_INSTALL, "--no-deps", "--no-build-isolation", "-e", "."])
-    write(QUIET, 'c.IPKernelApp.log_level = "ERROR"\n')
-    print("environment: trying it", flush=True)
-    run([os.path.abspath(PYTHON), "-c", TRIAL], cwd=".venv")
-    write(STAMP, fingerprint())
+    os.makedirs(os.path.dirname(QUIET), exist_ok=True)
+    with open(QUIET, "w") as file:
+        file.write('c.IPKernelApp.log_level = "ERROR"\n')
+    run([PYTHON, "-P", "-c", TRIAL])
+    with open(STAMP, "w") as file:
+        file.write(fingerprint())
 
 
 def main():
     os.chdir(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     check_python()
     if not is_complete():
-        with alone():
-            # Unless the set-up that was waited for has done it.
-            if not is_complete():
-                start = time.time()
-                print(
-                    "environment: making .venv (once; about a minute, 1.5 GB)",
-                    flush=True,
-                )
-                make()
-                print(f"environment: made in {time.time() - start:.0f} s")
-    print("environment: .venv is ready", flush=True)
+        print("Making .venv (once: a minute or two, 1.5 GB)", flush=True)
+        start = time.time()
+        make()
+        print(f"Made .venv in {time.time() - start:.0f} s", flush=True)
 
 
 if __name__ == "__main__":
