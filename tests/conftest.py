@@ -1,35 +1,63 @@
-"""What the checks of the built pages share."""
+"""What tests share: strict shapes, the built pages, and a browser."""
 
+import functools
 import os
+import threading
 from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import chromium
+import jax
 import pytest
-from manuscript import PUBLISHED, ROOT
+from manuscript import BASE, ROOT
 from playwright.sync_api import Browser, sync_playwright
-from server import serve
+
+# A column against a row would broadcast without a word.
+jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
 @pytest.fixture(scope="session")
 def built() -> Path:
-    """The folder of the built pages, or of the copy of published ones."""
-    folder = ROOT / "_build" / ("published" if PUBLISHED else "html")
-    whole = folder / "index.html" if PUBLISHED else ROOT / "_build/complete"
-    if not whole.is_file():
+    """The folder of the built pages."""
+    if not (ROOT / "_build" / "complete").is_file():
         pytest.fail("_build has no whole book; run make book", pytrace=False)
-    return folder
+    return ROOT / "_build" / "html"
+
+
+class Pages(SimpleHTTPRequestHandler):
+    """Shows a folder in the sub-path of BASE, with its own 404 page."""
+
+    prefix = urlsplit(BASE).path
+
+    def translate_path(self, path: str) -> str:
+        inside = path.startswith(self.prefix)
+        name = path.removeprefix(self.prefix) if inside else "no/such/file"
+        return super().translate_path(f"/{name}")
+
+    def send_error(self, code: int, *rest: Any) -> None:
+        if code != 404:
+            return super().send_error(code, *rest)
+        self.send_response(code)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(Path(self.directory, "404.html").read_bytes())
+
+    def log_message(self, *_: Any) -> None:
+        pass
 
 
 @pytest.fixture(scope="session")
-def origin(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Where the pages are served, without a slash at its end."""
-    if PUBLISHED:
-        yield PUBLISHED.rstrip("/")
-    else:
-        with serve(request.getfixturevalue("built")) as address:
-            yield address.rstrip("/")
+def origin(built: Path) -> Iterator[str]:
+    """Where the pages are served, as GitHub Pages would; without a slash."""
+    handler = functools.partial(Pages, directory=str(built))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}{Pages.prefix}"
+        yield address.rstrip("/")
+        server.shutdown()
 
 
 @pytest.fixture(scope="session")
@@ -39,8 +67,7 @@ def browser() -> Iterator[Browser]:
         if os.environ.get("CI") == "true":
             pytest.fail(chromium.MISSING, pytrace=False)
         pytest.skip(chromium.MISSING)
-    host = urlsplit(PUBLISHED or "http://127.0.0.1").hostname
     with sync_playwright() as playwright:
-        browser = chromium.launch(playwright, path, host)
+        browser = chromium.launch(playwright, path)
         yield browser
         browser.close()
