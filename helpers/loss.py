@@ -28,8 +28,8 @@ def binary_cross_entropy(logit: ArrayLike, label: ArrayLike) -> jax.Array:
         label: 0 or 1, of the same shape.
 
     Returns:
-        The loss of each example, in nats, of the shape of ``logit``; NaN
-        where a label is neither 0 nor 1.
+        The loss of each example, in nats, of the shape of ``logit``; it
+        and its gradient are NaN where a label is neither 0 nor 1.
 
     Raises:
         ValueError: the shapes differ; they would broadcast without a word.
@@ -40,8 +40,8 @@ def binary_cross_entropy(logit: ArrayLike, label: ArrayLike) -> jax.Array:
     check_same_shape(logit=logit, label=label)
     # Times 1.0, integers become floats and floats keep their dtype.
     logit, label = 1.0 * jnp.asarray(logit), jnp.asarray(label)
-    loss = optax.sigmoid_binary_cross_entropy(logit, label)
-    return jnp.where((label == 0) | (label == 1), loss, jnp.nan)
+    label = jnp.where((label == 0) | (label == 1), label, jnp.nan)
+    return optax.sigmoid_binary_cross_entropy(logit, label)
 
 
 def mean_loss(

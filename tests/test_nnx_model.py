@@ -90,12 +90,10 @@ def test_params_of_another_model_are_refused(model, params):
 
 def test_labels_of_another_coding_or_shape_are_refused(model, dataset):
     signs = dataset._replace(label=2 * dataset.label - 1)
-    with pytest.raises(ValueError, match="label must be 0 or 1"):
-        model_loss(model, signs)
+    assert jnp.isnan(model_loss(model, signs))
     column = dataset._replace(label=dataset.label[:, None])
     with pytest.raises(ValueError, match="must have the same shape"):
         model_loss(model, column)
-    # A compiled step cannot look at them, and its loss is NaN.
     stepper = nnx.Optimizer(model, optax.sgd(0.3), wrt=nnx.Param)
     with pytest.raises(ValueError, match="must have the same shape"):
         nnx_step(model, stepper, column)

@@ -91,7 +91,7 @@ HALF = np.arange(200) % 2
 )
 def test_weights_that_the_data_leaves_open_are_refused(x, y, label, w1):
     dataset = Dataset(np.float32(x), np.float32(y), label)
-    with pytest.raises(ValueError, match="singular Hessian"):
+    with pytest.raises(ValueError, match="without an inverse"):
         covariance(jitted_loss, params_of(w1, 0.2, 0.0), dataset)
 
 
@@ -109,14 +109,14 @@ def test_any_bowl_is_accepted_that_float32_can_invert():
         oracle = np.diag(1 / (7 * np.array(curvature)))
         np.testing.assert_allclose(of(curvature), oracle, rtol=1e-5)
     for curvature in ((1.0, 5e-7, 5e-7), (1.0, -1.0), (0.0, 0.0)):
-        with pytest.raises(ValueError, match="singular"):
+        with pytest.raises(ValueError, match="without an inverse"):
             of(curvature)
 
 
 @pytest.mark.parametrize("function", [covariance, standard_errors])
 def test_labels_of_another_coding_or_shape_are_refused(data, best, function):
     signs = data._replace(label=2 * data.label - 1)
-    with pytest.raises(ValueError, match="must be finite, got nan"):
+    with pytest.raises(ValueError, match="without an inverse"):
         function(jitted_loss, best, signs)
     column = data._replace(label=data.label[:, None])
     with pytest.raises(ValueError, match="must have the same shape"):
