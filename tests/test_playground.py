@@ -13,7 +13,7 @@ import numpy as np
 import optax
 import pytest
 
-from helpers.data import TRUE_LINE, Line, line_logit, make_dataset
+from helpers.data import TRUE_LINE, Line, boundary_y, line_logit, make_dataset
 from helpers.limits import expected_scores, scores
 from helpers.loss import mean_loss
 from helpers.metrics import predict
@@ -307,7 +307,8 @@ def test_a_handle_can_be_dragged_by_mouse_and_by_thumb(open_page):
     page.mouse.down()
     page.mouse.move(plane["x"] + 5.5 * unit, middle - 2 * unit, steps=4)
     page.mouse.up()
-    page.mouse.move(plane["x"] + 5.5 * unit, middle)  # no longer held
+    # No longer held.
+    page.mouse.move(plane["x"] + 5.5 * unit, middle - 1.8 * unit)
     send = page.context.new_cdp_session(page).send
     for kind, y in [
         ("touchStart", middle),
@@ -346,7 +347,16 @@ def test_the_keyboard_reaches_all_and_the_plane_hides_none(open_page):
 
 def test_who_cannot_see_the_plane_hears_it(open_page):
     page = open_page()
-    x, y, label = map(np.asarray, make_dataset(jax.random.key(1)))
+    x, y, label = data = make_dataset(jax.random.key(1))
+
+    def check_sides(told, line):
+        above = y > boundary_y(line, x)
+        assert [int(count) for count in re.findall(r"(\d+) [ct]", told)] == [
+            (side & (label == kind)).sum()
+            for side in (above, ~above)
+            for kind in (0, 1)
+        ]
+
     text = said(page, "text")
     for kind in (0, 1):
         centre = x[label == kind].mean(), y[label == kind].mean()
@@ -355,25 +365,19 @@ def test_who_cannot_see_the_plane_hears_it(open_page):
     left = slider(page, "height, left")
     left.press("ArrowRight")
     assert left.get_attribute("aria-valuetext") == "0.05"
-    above = predict(line_logit(through(0.05, 0.0), x, y)) == 1
     told = heard(page)
     assert told.startswith("Your line runs from (-7.0, 0.1) to (7.0, -0.1).")
     assert told.endswith("it says 1 above.")
-    assert [int(n) for n in re.findall(r"(\d+) [ct]", told)] == [
-        (side & (label == kind)).sum()
-        for side in (above, ~above)
-        for kind in (0, 1)
-    ]
+    check_sides(told, through(0.05, 0.0))
     button(page, "Step").click()
     right, fresh, _, loss, fresh_loss, *_ = shown(page)
     assert heard(page) == (
         f"Epoch 1: right on {right} of these points, on {fresh} of fresh "
         f"ones; loss {loss} and {fresh_loss}."
     )
-    text = said(page, "text")
-    assert "The true line runs" in text
-    # The model starts upside down.
-    assert text.endswith("it says 1 below.")
+    _, told = said(page, "text").split("The learned line")
+    assert told.endswith("it says 1 below.")  # it starts upside down
+    check_sides(told, Line(*train(data)[1]))
     for _ in range(2):  # said again, it is heard again
         button(page, "Reset").click()
         assert said(page, "spoken") == ""
