@@ -49,14 +49,14 @@ def covariance(
     """
     flat, unravel = ravel_pytree(params)
     hessian = jax.hessian(lambda flat: loss_fn(unravel(flat), dataset))(flat)
-    if not isinstance(hessian, jax.core.Tracer):
-        values = jnp.linalg.eigvalsh(hessian)
-        if not values[0] > 1e-6 * values[-1]:
-            raise ValueError(
-                "params must be determined by dataset, got a Hessian without "
-                "an inverse: an input is constant or a copy of others, the "
-                "labels are separable, or one is neither 0 nor 1"
-            )
+    if not isinstance(hessian, jax.core.Tracer) and not (
+        (values := jnp.linalg.eigvalsh(hessian))[0] > 1e-6 * values[-1]
+    ):
+        raise ValueError(
+            "params must be determined by dataset, got a Hessian without an "
+            "inverse: an input is constant or a copy of others, the labels "
+            "are separable, or one is neither 0 nor 1"
+        )
     return jnp.linalg.inv(len(dataset[-1]) * hessian)
 
 
