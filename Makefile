@@ -66,6 +66,7 @@ serve: ## show the built book on this machine; PORT=8000
 		2>/dev/null || echo 'Port $(PORT) is taken: make serve PORT=8001'
 
 pdf: setup ## print the book as one PDF
+	@[ -e _build/complete ] || $(MAKE) book
 	.venv/bin/python scripts/pdf.py
 
 # Readers on Python 3.12 and newer get a newer JAX than 3.11 can have.

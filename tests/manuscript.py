@@ -1,6 +1,5 @@
 """The book as the checks see it: its settings, pages, chapters and cells."""
 
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -53,13 +52,6 @@ def colab_url(name: str, root: Path = ROOT) -> str:
         f"https://colab.research.google.com/github/{path}"
         f"/blob/{stamped['branch']}/notebooks/{name}.ipynb"
     )
-
-
-def locked(name: str, file: str = "requirements.txt") -> str | None:
-    """Return a package's version in the lock, if that has it."""
-    text = (ROOT / file).read_text("utf-8")
-    found = re.search(rf"^{name}==(\S+)", text, re.M)
-    return found and found[1]
 
 
 class Cell:
