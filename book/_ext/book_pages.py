@@ -196,6 +196,7 @@ def forward(app: Sphinx, pagename: str, context: dict) -> None:
 <html lang="en">
 <meta charset="utf-8"/>
 <meta http-equiv="refresh" content="0; url={pagename}.html"/>
+<link rel="icon" href="_static/favicon.svg"/>
 <link rel="canonical" href="{context["pageurl"]}"/>
 <title>{app.config.html_title}</title>
 {context["metatags"]}
