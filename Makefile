@@ -40,7 +40,7 @@ lint: setup
 	.venv/bin/ruff format --check
 
 unit: setup
-	$(pytest) tests -m 'not book and not browser'
+	$(pytest) tests -m 'not book'
 
 # Do they print and draw what is committed, and use each key once?
 chapters: setup
@@ -54,7 +54,7 @@ html: setup
 	@touch _build/complete
 
 pages: setup
-	$(pytest) tests -m 'book or browser' -rs
+	$(pytest) tests -m book -rs
 
 notebooks: setup ## execute and normalize the chapters in place
 	.venv/bin/python scripts/chapters.py

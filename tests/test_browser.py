@@ -15,7 +15,7 @@ from axe_playwright_python.sync_playwright import Axe
 from manuscript import DOCUMENTS, TAUGHT, fail_on, read
 from playwright.sync_api import Browser, Page
 
-pytestmark = [pytest.mark.book, pytest.mark.browser]
+pytestmark = pytest.mark.book
 
 Problems = Iterator[str]
 WIDE, PHONE = {"width": 1366, "height": 768}, {"width": 390, "height": 844}
