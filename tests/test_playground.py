@@ -12,6 +12,7 @@ import jax
 import numpy as np
 import optax
 import pytest
+from playwright.sync_api import expect
 
 from helpers.data import TRUE_LINE, Line, boundary_y, line_logit, make_dataset
 from helpers.limits import expected_scores, scores
@@ -155,6 +156,12 @@ def shown(page):
     return [*map(plain, page.locator("tbody td").all_inner_texts())]
 
 
+def wait_until_shown(page, hash):
+    """Wait until the tables are those of an address: a link is no click."""
+    wanted = [text.replace("-", "−") for text in numbers(hash)]
+    expect(page.locator("tbody td")).to_have_text(wanted, timeout=20_000)
+
+
 def said(page, part="status"):
     return plain(page.text_content(f"#play-{part}"))
 
@@ -194,7 +201,7 @@ def test_each_number_of_a_trial_is_computed(open_page):
         for part in trial.locator('a[href^="#"], data').all():
             if link := part.get_attribute("href"):
                 part.click()
-                assert shown(page) == numbers(link), link
+                wait_until_shown(page, link)
                 links.append(link)
             else:
                 found = said(page, part.get_attribute("value"))
@@ -399,11 +406,12 @@ def test_the_address_remembers(open_page):
     button(page, "Play").click()
     page.click("text=Ten points.")
     page.click("text=Back to the list")  # a heading's: it sets nothing
+    wait_until_shown(page, "#points=10&rate=1&epoch=100")
     assert button(page, "Play").is_visible()
-    assert shown(page) == numbers("#points=10&rate=1&epoch=100")
     page.go_back()
     page.go_back()
-    assert page.url == before and shown(page) == numbers(before)
+    page.wait_for_url(before)
+    wait_until_shown(page, before)
 
 
 def test_what_an_address_cannot_ask_is_named(open_page):
