@@ -82,20 +82,12 @@ def device_mesh(devices: int = 1) -> Mesh:
     """Return the first ``devices`` devices of this process, in a row.
 
     Args:
-        devices: how many, at least 1.
+        devices: how many; a CPU counts as more if the environment says so
+            in JAX_NUM_CPU_DEVICES.
 
     Returns:
         A mesh whose one axis is named "devices".
-
-    Raises:
-        ValueError: there are fewer.
     """
-    if not 1 <= devices <= len(jax.local_devices()):
-        raise ValueError(
-            f"devices must be from 1 to {len(jax.local_devices())}, as many "
-            f"as there are in a process, got {devices}; a CPU counts as more "
-            "if the environment says so in JAX_NUM_CPU_DEVICES"
-        )
     return jax.make_mesh(
         (devices,),
         ("devices",),
