@@ -31,7 +31,7 @@ class Line(NamedTuple):
         """Return the same boundary with every logit times ``factor``.
 
         Raises:
-            ValueError: ``factor`` is not above 0.
+            ValueError: ``factor`` is not above 0, unless it is traced.
         """
         check_positive(
             ": 0 erases the line and a negative factor swaps the labels",
@@ -102,7 +102,7 @@ def sample_labels(key: jax.Array, logit: ArrayLike) -> jax.Array:
         Labels 0 and 1, int32, of the shape of ``logit``.
 
     Raises:
-        ValueError: a logit is NaN.
+        ValueError: a logit is NaN, unless it is traced.
     """
     check_no_nan(logit=logit)
     probability = jax.nn.sigmoid(1.0 * jnp.asarray(logit))

@@ -42,7 +42,7 @@ def scores(logit: ArrayLike, label: ArrayLike) -> Scores:
 
     Raises:
         ValueError: the shapes differ, a label is neither 0 nor 1, or a logit
-            is NaN.
+            is NaN; traced values are not seen.
 
     Source: G. W. Brier, "Verification of Forecasts Expressed in Terms of
     Probability", Monthly Weather Review 78 (1950), for the third score, here

@@ -20,7 +20,7 @@ def predict(logit: ArrayLike) -> jax.Array:
         Labels 0 and 1, int32, of the shape of ``logit``.
 
     Raises:
-        ValueError: a logit is NaN.
+        ValueError: a logit is NaN, unless it is traced.
 
     Source: the blog has ``logit > 0.5``, which is a probability of 0.62.
     """
@@ -40,7 +40,7 @@ def accuracy(label: ArrayLike, prediction: ArrayLike) -> jax.Array:
 
     Raises:
         ValueError: the shapes differ, or a value is neither 0 nor 1, such as
-            a logit or a probability.
+            a logit or a probability; traced values are not seen.
 
     Source: the blog's ``accuracy``.
     """

@@ -88,7 +88,7 @@ def binomial_interval(
         count: how many hits, from 0 to n, of any shape.
         n: how many tries, above 0, of a shape that broadcasts with it.
         level: the share of such intervals that hold the truth, nearly and
-            on average over truths; above 0 and below 1. The tries are
+            on average over truths, from 0 to 1. The tries are
             independent.
 
     Returns:
