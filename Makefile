@@ -7,7 +7,7 @@
 	pdf lock bench repository clean
 
 # The Python that makes .venv: its own as soon as there is one.
-PYTHON := $(shell [ -e .venv/complete ] && [ -x .venv/bin/python ] \
+PYTHON = $(shell [ -e .venv/complete ] && [ -x .venv/bin/python ] \
 	&& echo .venv/bin/python || echo python3)
 PORT := 8000
 pytest := .venv/bin/python -m pytest -n 2 --dist loadfile
