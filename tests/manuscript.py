@@ -26,8 +26,8 @@ TAUGHT = {
 }
 
 
-def config(root: Path = ROOT, name: str = "_config.yml") -> Any:
-    return yaml.safe_load((root / name).read_text("utf-8"))
+def config(name: str = "_config.yml") -> Any:
+    return yaml.safe_load((ROOT / name).read_text("utf-8"))
 
 
 TOC = config(name="_toc.yml")
@@ -39,14 +39,14 @@ DOCUMENTS = [TOC["root"]] + [
 BASE = config()["html"]["baseurl"]
 
 
-def repository(root: Path = ROOT) -> dict[str, str]:
+def repository() -> dict[str, str]:
     """Return the stamped ``repository:`` block of ``_config.yml``."""
-    return config(root)["repository"]
+    return config()["repository"]
 
 
-def colab_url(name: str, root: Path = ROOT) -> str:
+def colab_url(name: str) -> str:
     """Return the address at which Colab opens a chapter."""
-    stamped = repository(root)
+    stamped = repository()
     path = stamped["url"].removeprefix("https://github.com/")
     return (
         f"https://colab.research.google.com/github/{path}"
@@ -84,8 +84,8 @@ class Chapter:
         self.code = [cell for cell in self.cells if cell.is_code]
 
 
-def read(name: str, root: Path = ROOT) -> Chapter:
-    return Chapter(root / "notebooks" / f"{name}.ipynb")
+def read(name: str) -> Chapter:
+    return Chapter(ROOT / "notebooks" / f"{name}.ipynb")
 
 
 def fail_on(problems: Iterable[str]) -> None:

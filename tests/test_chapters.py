@@ -285,7 +285,7 @@ def test_digits_in_prose_are_shown_nearby(chapter):
     near, wrong = NEAR, []
     for cell in chapter.cells:
         if cell.source.startswith("## Recap"):
-            near = len(chapter.cells)  # it looks back on the whole
+            near = len(chapter.cells)  # it and the exercises look back
         around = cited + [
             number
             for position, found in shown.items()

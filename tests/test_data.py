@@ -146,11 +146,6 @@ def test_jit_and_vmap_draw_what_a_loop_draws():
             np.testing.assert_allclose(many[i], one, rtol=1e-5)
 
 
-def test_no_key_is_used_twice():
-    with jax.debug_key_reuse(True):
-        make_dataset(random.key(5), 4)
-
-
 def test_to_frame_has_a_column_for_each_field():
     data = make_dataset(KEY, 4)
     frame = to_frame(data)

@@ -147,8 +147,3 @@ def test_publishing_from_another_repository_is_refused(copy):
 def test_other_addresses_are_refused(url):
     with pytest.raises(SystemExit, match="URL must be https"):
         stamp.main([url])
-
-
-def test_nobody_can_register_the_placeholder():
-    # A name on GitHub cannot begin with a hyphen.
-    assert stamp.PLACEHOLDER.startswith("-")
