@@ -147,7 +147,6 @@ def main():
     results = {
         "machine": machine(),
         "versions": versions(),
-        "quick": options.quick,
         "aim": AIM,
         "epochs": time_epochs(1 if options.quick else 7),
         "fits": {str(n): time_fits(n, turns) for n, turns in sizes.items()},

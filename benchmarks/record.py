@@ -1,7 +1,5 @@
 """Fit up to ten billion points, for the record that chapter 10 shows.
 
-    .venv/bin/python benchmarks/record.py
-
 It writes helpers/records.json, in ten minutes. Finished runs are kept in .venv
 until all are, so after a stop it goes on where it was.
 """
