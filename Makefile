@@ -82,6 +82,6 @@ repository: ## write your address everywhere: make repository URL=…
 	@'$(PYTHON)' scripts/stamp.py "$$URL"
 
 clean: ## remove all that make has made, .venv included
-	rm -rf .venv/complete .venv _build/complete _build build *.egg-info \
+	rm -rf .venv/complete .venv .nox _build/complete _build build *.egg-info \
 		.pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
