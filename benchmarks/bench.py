@@ -1,6 +1,6 @@
 """Time the book's fits beside those of its peers, in one run.
 
-`make bench` writes helpers/bench.json, from which chapter 9 draws, and
+`make bench` writes helpers/bench.json, from which chapter 10 draws, and
 benchmarks/results.md. Every contender fits the same points, in the layout
 that it likes best, until the gradient of the mean log loss, in float64, is no
 longer than AIM. The contenders take turns, so that whatever else the machine

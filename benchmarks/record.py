@@ -1,4 +1,4 @@
-"""Fit up to ten billion points, for the record that chapter 10 shows.
+"""Fit up to ten billion points, for the record that chapter 11 shows.
 
 It writes helpers/records.json, in ten minutes. Finished runs are kept in .venv
 until all are, so after a stop it goes on where it was.

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-# Beside the helpers, so that chapter 9 finds it wherever it runs.
+# Beside the helpers, so that chapter 10 finds it wherever it runs.
 NUMBERS = Path(__file__).parents[1] / "helpers" / "bench.json"
 PAGE = Path(__file__).parent / "results.md"
 # From the peer to the book's best, and what each step gains.

@@ -68,7 +68,7 @@ def check_no_nan(**arguments: Any) -> None:
 def check_labels(hint: str = "", **arguments: Any) -> None:
     """Refuse numbers but 0 and 1; the hint ends the error."""
     for name, value in known(arguments):
-        # isin would take ten times as long, more than a pass of chapter 9.
+        # isin would take ten times as long, more than a pass of chapter 10.
         if not ((value == 0) | (value == 1)).all():
             others = np.setdiff1d(value, (0, 1))[:3].tolist()
             raise ValueError(

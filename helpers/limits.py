@@ -1,6 +1,6 @@
 """The best that any rule can do on labels that are tossed coins.
 
-Taught in chapter 5. Scores are averaged over what is random: over the labels
+Taught in chapter 6. Scores are averaged over what is random: over the labels
 in closed form, over the points by quadrature or by a large sample.
 """
 

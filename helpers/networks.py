@@ -1,6 +1,6 @@
 """A bigger model: layers of weighted sums, bent in between.
 
-Taught in chapter 7.
+Taught in chapter 8.
 """
 
 import jax

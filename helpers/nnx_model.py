@@ -1,6 +1,6 @@
 """The same logistic regression as a Flax NNX module.
 
-Taught in chapter 11.
+Taught in chapter 12.
 """
 
 from typing import Any

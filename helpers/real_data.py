@@ -1,6 +1,6 @@
 """Data that nobody generated: cells from 569 tumours.
 
-Taught in chapter 8.
+Taught in chapter 9.
 """
 
 from typing import NamedTuple

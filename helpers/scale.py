@@ -1,6 +1,6 @@
 """The same fit on data that fits no memory.
 
-Taught in chapter 10. The data set has no end: chunk i is drawn when it is
+Taught in chapter 11. The data set has no end: chunk i is drawn when it is
 needed, from a key and i alone, and forgotten. ``python -m helpers.scale
 --help`` says how to fit it in several processes.
 """

@@ -1,6 +1,6 @@
 """Cheaper passes over the data, and fewer of them.
 
-Taught in chapter 9. An *objective* is a function of params that returns the
+Taught in chapter 10. An *objective* is a function of params that returns the
 mean loss, its gradient of shape (d,) and its Hessian of shape (d, d), all in
 nats and in the order of ``ravel_pytree``, which is alphabetical for dicts:
 b, w1, w2.

@@ -1,6 +1,6 @@
 """How sure are the weights, and are the probabilities honest?
 
-Taught in chapter 6.
+Taught in chapter 7.
 """
 
 from collections.abc import Callable

@@ -16,13 +16,13 @@ TAUGHT = {
     "02_model": ["model"],
     "03_loss_and_gradients": ["loss"],
     "04_training": ["metrics", "training"],
-    "05_limits": ["limits"],
-    "06_uncertainty": ["uncertainty"],
-    "07_bigger_models": ["networks"],
-    "08_real_data": ["real_data"],
-    "09_speed": ["solvers"],
-    "10_scale": ["scale"],
-    "11_nnx": ["nnx_model"],
+    "06_limits": ["limits"],
+    "07_uncertainty": ["uncertainty"],
+    "08_bigger_models": ["networks"],
+    "09_real_data": ["real_data"],
+    "10_speed": ["solvers"],
+    "11_scale": ["scale"],
+    "12_nnx": ["nnx_model"],
 }
 
 

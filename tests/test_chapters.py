@@ -201,7 +201,7 @@ def test_figures_have_alt_text(chapter):
 CITED = {
     "01_data": "2.1",
     "03_loss_and_gradients": "-1.2, 7.1",
-    "07_bigger_models": "86 %",
+    "08_bigger_models": "86 %",
     "blog_to_book": "0.5, 0.3, 86 %, 8 %",
 }
 # A digit and the cell that shows it stand this close, in cells.

@@ -196,7 +196,7 @@ def lost_cells(site: Site) -> Problems:
 def undocumented_helpers(site: Site) -> Problems:
     """Sphinx leaves out, without a word, what has no docstring."""
     ids = site["book/reference"].ids
-    # What starts the processes of chapter 10 is no interface.
+    # What starts the processes of chapter 11 is no interface.
     for path in set(ROOT.glob("helpers/[!_]*.py")) - {
         ROOT / "helpers" / f"{name}.py" for name in ("launch", "worker")
     }:

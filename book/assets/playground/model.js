@@ -113,7 +113,7 @@ const PlaygroundModel = (() => {
     return z < 0 ? tail : 1 - tail;
   }
 
-  // A standard normal, as chapter 5 takes it: places, and their masses.
+  // A standard normal, as chapter 6 takes it: places, and their masses.
   const PLACES = Array.from({ length: 2001 }, (_, i) => i / 125 - 8);
   const MASSES = PLACES.map((z) => Math.exp((-z * z) / 2) / 313.3285343);
 
