@@ -139,6 +139,14 @@ def make_dataset(
     return Dataset(x, y, label)
 
 
+def rows(dataset: Dataset, which: ArrayLike | slice) -> Dataset:
+    """Return the rows of a data set that a number, slice or mask picks.
+
+    A number out of range picks the nearest row, as JAX's indices do.
+    """
+    return Dataset(*(column[which] for column in dataset))
+
+
 def to_frame(dataset: Dataset) -> pd.DataFrame:
     """Return the data set as a table with the columns x, y and label."""
     columns = dataset._asdict()
