@@ -307,6 +307,48 @@ def plot_pulls(ax: Axes, dataset, dx, dy) -> None:
     ax.set(aspect="equal")
 
 
+def plot_chain(
+    ax: Axes, leaves: Sequence[str], chain: Sequence[str], back: Sequence[str]
+) -> None:
+    """Draw how a loss is made, and below it how its slopes are made.
+
+    The leaves, boxes one above the other, lead to the first box of the chain,
+    and each of that to its next. Arrows lead back, dashed and purple: from
+    the chain's last box to its first, and on to each leaf. ``back`` names where
+    they lead: the first of them, then each leaf's.
+    """
+    box = {"boxstyle": "round,pad=0.4", "fc": "white", "ec": GREY}
+    there = {"arrowstyle": "-|>", "color": GREY, "lw": 1.4, "shrinkB": 3}
+    here = {"arrowstyle": "-|>", "color": PURPLE, "lw": 1.8, "ls": DASHES}
+    places = [(0.6, 3 - 1.5 * k) for k in range(len(leaves))]
+    places += [(4.2 + 2.1 * k, 1.5) for k in range(len(chain))]
+    boxes = [
+        ax.text(*place, text, ha="center", va="center", bbox=box, zorder=3)
+        for place, text in zip(places, [*leaves, *chain], strict=True)
+    ]
+
+    def join(tail, head, style, bend=0.0):
+        ends = {"patchA": boxes[tail], "patchB": boxes[head]}
+        bent = {"connectionstyle": f"arc3,rad={bend}"}
+        ax.annotate(
+            "", places[head], places[tail], arrowprops=style | ends | bent
+        )
+
+    first, last = len(leaves), len(boxes) - 1
+    for k in range(last):
+        join(k, max(first, k + 1), there, 0.12 if k < first else 0)
+        if k < first:
+            join(first, k, here, 0.12)
+            x, y = places[k]
+            beside = (x - 0.62, y + (-0.45 if k else 0.45))
+            _write(ax, back[1 + k], beside, (0, 0), PURPLE)
+    join(last, first, here, -0.5)
+    middle = (places[first][0] + places[last][0]) / 2
+    _write(ax, back[0], (middle, 0.45), (0, 0), PURPLE, ha="center")
+    ax.set(xlim=(-0.3, 9.3), ylim=(-0.7, 3.7))
+    ax.axis("off")
+
+
 def plot_surface(ax: Axes, w1, w2, loss, levels) -> None:
     """Map the loss over the weights: darker is worse.
 
