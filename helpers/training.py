@@ -1,6 +1,6 @@
 """How a model learns: one step downhill, again and again.
 
-Taught in chapter 4. It knows nothing of lines, models or plots: any
+Taught in chapter 4, but for ``fit``. It knows nothing of lines, models or plots: any
 ``loss_fn(params, dataset)`` that returns a scalar can be trained.
 """
 
@@ -45,7 +45,8 @@ class History(NamedTuple):
     """A run, epoch by epoch, stacked on a leading axis of length epochs.
 
     ``loss[k]`` is the loss before update k, ``params`` the params after it:
-    ``loss[k]`` belongs to ``params[k - 1]``, and the start is not in it.
+    ``loss[k]`` belongs to ``params[k - 1]``, and the start is not in it
+    (taught in chapter 5).
     """
 
     loss: jax.Array
@@ -77,7 +78,7 @@ def fit(
     Raises:
         ValueError: epochs is no whole number above 0.
 
-    Source: the blog's training loop.
+    Source: the blog's training loop, compiled; taught in chapter 5.
     """
     # A scan rounds 1.5 epochs down without a word.
     check_whole(1, epochs=epochs)

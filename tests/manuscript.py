@@ -12,10 +12,12 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # Each chapter, in the order of reading, and the helpers that it teaches.
 TAUGHT = {
+    "00_start": [],
     "01_data": ["data"],
     "02_model": ["model"],
     "03_loss_and_gradients": ["loss"],
     "04_training": ["metrics", "training"],
+    "05_compile": ["training"],
     "06_limits": ["limits"],
     "07_uncertainty": ["uncertainty"],
     "08_bigger_models": ["networks"],

@@ -96,7 +96,9 @@ def join_numbers(app: Sphinx, doctree: nodes.document) -> None:
 def link_chapter(app: Sphinx, what, name, obj, options, lines) -> None:
     """End each helper's docstring with a link to where it is taught."""
     module = import_module(".".join(name.split(".")[:2]))
-    taught = re.search(r"Taught in chapter (\d+)", module.__doc__)
+    # Its own docstring may name another chapter than the module's.
+    said = f"{obj.__doc__}\n{module.__doc__}"
+    taught = re.search(r"[Tt]aught in chapter (\d+)", said)
     if taught and what in ("function", "class"):
         number = f"{int(taught[1]):02}"
         (path,) = Path(app.srcdir, "notebooks").glob(f"{number}_*.ipynb")
