@@ -1,7 +1,7 @@
 """How a model learns: one step downhill, again and again.
 
-Taught in chapter 4, but for ``fit``. It knows nothing of lines, models or plots: any
-``loss_fn(params, dataset)`` that returns a scalar can be trained.
+Taught in chapter 4, but for ``fit``. It knows nothing of lines, models or
+plots: any ``loss_fn(params, dataset)`` that returns a scalar can be trained.
 """
 
 from collections.abc import Callable
