@@ -44,6 +44,9 @@ def article(document: str) -> Tag:
         tag.decompose()
     for tag in found.select(BARE):
         tag.unwrap()
+    for tag in found.select("details.below-input"):
+        tag.summary.decompose()
+        tag.unwrap()
     for tag in found.select("details"):
         tag.name, tag["class"] = "div", "solution"
         tag.summary.name, tag.p.string = "p", "Solution"

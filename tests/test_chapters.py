@@ -178,6 +178,7 @@ def test_chapter_opens_in_colab(chapter):
 TAGS = {
     "demonstration",
     "hide-cell",
+    "hide-output",
     "nbval-ignore-output",
     "raises-exception",
     "remove-cell",
@@ -187,6 +188,14 @@ TAGS = {
 
 def test_tags_are_known(chapter):
     assert set().union(*(cell.tags for cell in chapter.cells)) <= TAGS
+
+
+def test_answers_to_predict_first_are_folded(chapter):
+    for number, cell in enumerate(chapter.cells):
+        if "**Predict first.**" in cell.source:
+            after = (c for c in chapter.code if c.number > number)
+            answer = next(c for c in after if c.node.outputs)
+            assert "hide-output" in answer.tags, f"{answer} answers {cell}"
 
 
 def test_randomness_is_by_keys(chapter):

@@ -173,7 +173,7 @@ def incomplete_heads(site: Site) -> Problems:
 
 
 def lost_cells(site: Site) -> Problems:
-    """Each picture is there, the set-up is not, and solutions are folded."""
+    """Each picture is there, the set-up is not, and what is to be is folded."""
     for name in TAUGHT:
         article, chapter = site[f"notebooks/{name}"].soup.article, read(name)
         drawn = [c.alt for c in chapter.code for _ in c.shown("image/png")]
@@ -184,6 +184,10 @@ def lost_cells(site: Site) -> Problems:
             " ".join(tag.get_text().split())
             for tag in article.select("details:not([open]) pre")
         ]
+        answers = [c for c in chapter.code if "hide-output" in c.tags]
+        folds = "details:not([open]) > .cell_output"
+        if len(article.select(f".tag_hide-output > {folds}")) != len(answers):
+            yield f"{name}: folds not all {len(answers)} answers"
         for cell in chapter.code:
             if "remove-cell" in cell.tags and cell.source in article.text:
                 yield f"{cell}: tagged remove-cell, and is shown"

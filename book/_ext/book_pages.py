@@ -71,6 +71,14 @@ def mark_cards(app: Sphinx, doctree: nodes.document) -> None:
             quote["classes"].append(CARDS[word])
 
 
+def name_folds(app: Sphinx, doctree: nodes.document) -> None:
+    """Say what folded outputs are; solutions say so by configuration."""
+    for cell in doctree.findall(nodes.container):
+        if cell.get("hide_mode") == "output":
+            cell["prompt_show"] = "See what happens"
+            cell["prompt_hide"] = "Hide what happens"
+
+
 def draw_chapters(app: Sphinx, doctree: nodes.document) -> None:
     """Put its drawing before each chapter that the intro lists."""
     for chapters in doctree.findall(nodes.enumerated_list):
@@ -241,6 +249,7 @@ def setup(app: Sphinx) -> dict:
     app.connect("autodoc-skip-member", skip_fields)
     app.connect("autodoc-process-signature", hide_flax)
     app.connect("doctree-read", mark_cards)
+    app.connect("doctree-read", name_folds)
     app.connect("doctree-read", draw_chapters)
     app.connect("doctree-read", join_numbers)
     # Before sphinxext.opengraph, which takes what it finds; and last.
