@@ -31,6 +31,11 @@ METADATA = {
     "language_info": {"name": "python"},
 }
 KEPT = {"mystnb", "tags"}
+# How Colab and Jupyter fold a solution.
+FOLDED = {
+    "cellView": "form",
+    "jupyter": {"outputs_hidden": True, "source_hidden": True},
+}
 # What only this machine has: its folders, the kernel's temporary files.
 LOCAL = re.compile(
     rf"{re.escape(str(ROOT))}|{re.escape(sys.prefix)}"
@@ -99,6 +104,8 @@ def normalize(chapter):
         cell.id = f"cell-{number:02}"
         for key in set(cell.metadata) - KEPT:
             del cell.metadata[key]
+        if "hide-cell" in cell.metadata.get("tags", []):
+            cell.metadata.update(nbformat.from_dict(FOLDED))
         if cell.cell_type != "code":
             continue
         if not is_compared(cell):  # a progress bar goes there

@@ -198,6 +198,13 @@ def test_answers_to_predict_first_are_folded(chapter):
             assert "hide-output" in answer.tags, f"{answer} answers {cell}"
 
 
+def test_solutions_are_folded_where_people_run_them(chapter):
+    for cell in chapter.code:
+        if "hide-cell" in cell.tags:
+            assert cell.source.startswith("# @title Solution\n"), str(cell)
+            assert chapters.FOLDED.items() <= cell.node.metadata.items()
+
+
 def test_randomness_is_by_keys(chapter):
     """Of jax.random.key: the check of reuse sees no others."""
     other = r"\b((np|numpy)\.random|import random|PRNGKey)\b"

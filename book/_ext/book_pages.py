@@ -71,12 +71,20 @@ def mark_cards(app: Sphinx, doctree: nodes.document) -> None:
             quote["classes"].append(CARDS[word])
 
 
+# What Colab and Jupyter show of a folded solution: its first line.
+TITLE = "# @title Solution\n"
+
+
 def name_folds(app: Sphinx, doctree: nodes.document) -> None:
     """Say what folded outputs are; solutions say so by configuration."""
     for cell in doctree.findall(nodes.container):
         if cell.get("hide_mode") == "output":
             cell["prompt_show"] = "See what happens"
             cell["prompt_hide"] = "Hide what happens"
+        elif cell.get("hide_mode") == "all":
+            code = cell.next_node(nodes.literal_block)
+            code.rawsource = code.rawsource.removeprefix(TITLE)
+            code[:] = [nodes.Text(code.rawsource)]
 
 
 def draw_chapters(app: Sphinx, doctree: nodes.document) -> None:
