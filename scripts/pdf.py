@@ -69,8 +69,10 @@ def article(document: str) -> Tag:
 def book() -> str:
     """Return the whole book, with a title page and the contents."""
     articles = {document: article(document) for document in DOCUMENTS}
+    # No account begins with a hyphen, only the placeholder.
+    address = "" if "//-" in BASE else f'<a href="{BASE}">{BASE}</a>'
     front = (
-        f'<p>By {CONFIG["author"]}. <a href="{BASE}">{BASE}</a><br>Text and '
+        f"<p>By {CONFIG['author']}. {address}<br>Text and "
         "figures are under CC BY 4.0, code is under the MIT licence.</p>"
         '<nav class="listed"><h2>Contents</h2>'
     )

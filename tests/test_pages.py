@@ -9,7 +9,16 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 from bs4 import BeautifulSoup, Tag
-from manuscript import BASE, DOCUMENTS, ROOT, TAUGHT, fail_on, read
+from manuscript import (
+    BASE,
+    DOCUMENTS,
+    ROOT,
+    TAUGHT,
+    colab_url,
+    fail_on,
+    read,
+    repository,
+)
 
 pytestmark = pytest.mark.book
 
@@ -108,6 +117,21 @@ def dead_links(site: Site) -> Problems:
         for address in style_addresses(text):
             if reason := missing(site, path, address):
                 yield f"{path.name}: a style's {address!r} {reason}"
+
+
+def misplaced_links(site: Site) -> Problems:
+    """Where the repository has an address each page links to it, else none."""
+    path = urlsplit(repository()["url"]).path
+    stamped = not path.startswith("/-")  # with which no account begins
+    for page in site.pages.values():
+        found = page.soup.select(f'a[href*="{path}"]')
+        if bool(found) != stamped and page.name != "index.html":
+            yield f"{page}: has {len(found)} links to {path}"
+    for name in TAUGHT:
+        page, address = site[f"notebooks/{name}"], colab_url(name)
+        found = page.soup.select(f'a[href="{address}"]')
+        if len(found) != 2 * stamped:  # at its top, and in its text
+            yield f"{page}: has {len(found)} links to {address}"
 
 
 # A link that only tells, or is followed by hand.
@@ -219,6 +243,7 @@ RULES = [
     foreign_requests,
     incomplete_heads,
     lost_cells,
+    misplaced_links,
     undocumented_helpers,
 ]
 

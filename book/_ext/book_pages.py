@@ -29,6 +29,32 @@ def hand_on_address(app: Sphinx, config: Config) -> None:
     config.notfound_urls_prefix = urlsplit(config.html_baseurl).path
 
 
+# An account that nobody can have, until make repository URL=… stamps another.
+NOBODY = "/-owner-/"
+
+
+def withhold_address(app: Sphinx, config: Config) -> None:
+    """Leave links that lead nowhere out of header and footer."""
+    options = config.html_theme_options
+    if NOBODY in options["repository_url"]:
+        options |= {"repository_url": "", "use_repository_button": False}
+        options["launch_buttons"] = {}
+
+
+def unlink_nobody(app: Sphinx, doctree: nodes.document) -> None:
+    """Leave them out of the text: Colab's buttons go, others become words."""
+    for link in list(doctree.findall(nodes.reference)):
+        if NOBODY not in link.get("refuri", ""):
+            continue
+        row = link.parent
+        if "colab.research" not in link["refuri"]:
+            row.replace(link, nodes.Text(link.astext()))
+        elif len(row) == 1:
+            row.parent.remove(row)
+        else:
+            row.remove(link)
+
+
 latex = LatexToMathML(fancy_error=False)
 
 
@@ -253,9 +279,11 @@ def setup(app: Sphinx) -> dict:
         "mathml", (visit_inline, None), (visit_block, None)
     )
     app.connect("config-inited", hand_on_address)
+    app.connect("config-inited", withhold_address)
     app.connect("autodoc-process-docstring", link_chapter)
     app.connect("autodoc-skip-member", skip_fields)
     app.connect("autodoc-process-signature", hide_flax)
+    app.connect("doctree-read", unlink_nobody)
     app.connect("doctree-read", mark_cards)
     app.connect("doctree-read", name_folds)
     app.connect("doctree-read", draw_chapters)
