@@ -9,6 +9,7 @@ does meets them all.
 
 import argparse
 import json
+import multiprocessing
 import os
 import platform
 import re
@@ -38,6 +39,12 @@ def clock(run):
     return time.perf_counter() - begin
 
 
+def spread(taken):
+    """Return the shortest, middle and longest of some times."""
+    middle = float(np.median(taken))
+    return {"min": min(taken), "median": middle, "max": max(taken)}
+
+
 def in_turns(runs, turns):
     """Time each of `runs` (by name) twice a turn, none always first."""
     names, seconds = list(runs), {name: [] for name in runs}
@@ -48,14 +55,7 @@ def in_turns(runs, turns):
             # that the next one needs. After a pause the first run wakes them.
             time.sleep(PAUSE)
             seconds[name] += [clock(runs[name]) for _ in range(2)]
-    return {
-        name: {
-            "min": min(taken),
-            "median": float(np.median(taken)),
-            "max": max(taken),
-        }
-        for name, taken in seconds.items()
-    }
+    return {name: spread(taken) for name, taken in seconds.items()}
 
 
 def best_setting(data, make, layouts, tolerances):
@@ -89,13 +89,25 @@ def time_fits(n, turns):
     return {k: row | {"seconds": taken[k]} for k, (row, _) in found.items()}
 
 
+def first_call(way):
+    """Time the blog's 100 epochs in a process that has compiled neither."""
+    data = make_dataset(jax.random.key(1), 1000)
+    return clock(partial(WAYS[way], data))
+
+
 def time_epochs(turns):
-    """Time the blog's 100 epochs, warm; return results by way."""
+    """Time the blog's 100 epochs, at first and later; return rows by way."""
     data = make_dataset(jax.random.key(1), 1000)
     runs = {way: partial(run, data) for way, run in WAYS.items()}
     weights = {way: [float(w) for w in run()] for way, run in runs.items()}
+    first = {way: [] for way in WAYS}
+    spawn = multiprocessing.get_context("spawn")
+    with spawn.Pool(1, maxtasksperchild=1) as pool:
+        for way in [*WAYS] * turns:
+            first[way].append(pool.apply(first_call, [way]))
     return {
-        way: {"weights": weights[way], "seconds": seconds}
+        way: {"weights": weights[way], "first": spread(first[way])}
+        | {"seconds": seconds}
         for way, seconds in in_turns(runs, turns).items()
     }
 
@@ -106,7 +118,7 @@ def text_of(path):
 
 
 def machine():
-    """Describe the machine, without its name: processor, caches, memory."""
+    """Describe the machine, without its name: processor and caches."""
     about = text_of(Path("/proc/cpuinfo"))
     found = re.search(r"model name\s*: (.*)", about)
     caches = {}
@@ -115,13 +127,10 @@ def machine():
             text_of(index / name) for name in ("level", "type", "size")
         )
         caches[f"L{level} {kind.lower()}"] = size
-    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return {
         "processor": found[1] if found else platform.processor(),
-        "architecture": platform.machine(),
         "cores": os.cpu_count(),
         "caches": caches,
-        "memory GiB": round(pages / 2**30),
         "system": platform.system(),
     }
 

@@ -148,9 +148,6 @@ def contenders(n):
     return found
 
 
-# --- A hundred epochs, the blog's way and ours.
-
-
 def blog_epochs(data):
     """Train as the blog does: a gradient for each point, nothing compiled."""
 
