@@ -127,6 +127,13 @@ def test_helper_is_what_is_taught(name):
         assert here[0] == code, f"{defined} is not that of the chapter"
 
 
+def test_start_ends_where_training_does():
+    """The page without helpers is the same model on the same data."""
+    *_, last = read("00_start").code
+    (weights,) = re.findall(r"w1 .* b [\d.]+", printed(last))
+    assert any(weights in printed(cell) for cell in read("04_training").code)
+
+
 def test_chapter_imports_from_earlier_ones(chapter):
     names = list(TAUGHT)
     earlier = names[: names.index(chapter.name)]
