@@ -297,16 +297,6 @@ def plot_arrow(
     _write(ax, label, head, offset, color)
 
 
-def plot_pulls(ax: Axes, dataset, dx, dy) -> None:
-    """Draw from each point an arrow (dx, dy), in its label's colour."""
-    colors = [LABEL_COLORS[int(value)] for value in dataset.label]
-    whole = {"angles": "xy", "scale_units": "xy", "scale": 1}
-    arrows = (dataset.x, dataset.y, dx, dy)
-    ax.quiver(*arrows, color=colors, width=0.005, zorder=3, **whole)
-    # One scale for both, or right angles would not look right.
-    ax.set(aspect="equal")
-
-
 def plot_chain(
     ax: Axes, leaves: Sequence[str], chain: Sequence[str], back: Sequence[str]
 ) -> None:

@@ -185,6 +185,7 @@ def test_chapter_opens_in_colab(chapter):
 TAGS = {
     "demonstration",
     "hide-cell",
+    "hide-input",
     "hide-output",
     "nbval-ignore-output",
     "raises-exception",

@@ -139,9 +139,10 @@ def test_a_probability_is_in_its_labels_colour(ax):
     assert blue[0] > red[0] and red[-1] > blue[-1]
 
 
-def test_pulls_start_at_their_points_and_are_to_scale(ax):
-    plotting.plot_pulls(ax, POINTS, POINTS.y, POINTS.x)
-    (arrows,) = ax.collections
-    np.testing.assert_allclose(arrows.XY, np.stack(POINTS[:2], 1))
-    np.testing.assert_allclose([arrows.U, arrows.V], POINTS[1::-1])
-    assert ax.get_aspect() == arrows.scale == 1
+def test_a_chain_joins_its_boxes_there_and_back(ax):
+    chain, back = ["z", "p", "loss"], ["p - t", "x", "y"]
+    plotting.plot_chain(ax, ["w1", "w2"], chain, back)
+    said = [text.get_text() for text in ax.texts]
+    assert sorted(filter(None, said)) == sorted(["w1", "w2", *chain, *back])
+    # Two to z, z to p, p to the loss; from the loss to z, to w1 and to w2.
+    assert said.count("") == 7

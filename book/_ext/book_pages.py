@@ -102,11 +102,12 @@ TITLE = "# @title Solution\n"
 
 
 def name_folds(app: Sphinx, doctree: nodes.document) -> None:
-    """Say what folded outputs are; solutions say so by configuration."""
+    """Say what is folded; of solutions the configuration says it."""
+    names = {"output": "what happens", "input": "the code of the figure"}
     for cell in doctree.findall(nodes.container):
-        if cell.get("hide_mode") == "output":
-            cell["prompt_show"] = "See what happens"
-            cell["prompt_hide"] = "Hide what happens"
+        if name := names.get(cell.get("hide_mode")):
+            cell["prompt_show"] = f"See {name}"
+            cell["prompt_hide"] = f"Hide {name}"
         elif cell.get("hide_mode") == "all":
             code = cell.next_node(nodes.literal_block)
             code.rawsource = code.rawsource.removeprefix(TITLE)
