@@ -303,9 +303,9 @@ def plot_chain(
     """Draw how a loss is made, and below it how its slopes are made.
 
     The leaves, boxes one above the other, lead to the first box of the chain,
-    and each of that to its next. Arrows lead back, dashed and purple: from
-    the chain's last box to its first, and on to each leaf. ``back`` names where
-    they lead: the first of them, then each leaf's.
+    and each of that to its next. Dashed and purple arrows lead back, from the
+    chain's last box to its first, and on to each leaf; ``back`` names them,
+    in this order.
     """
     box = {"boxstyle": "round,pad=0.4", "fc": "white", "ec": GREY}
     there = {"arrowstyle": "-|>", "color": GREY, "lw": 1.4, "shrinkB": 3}
