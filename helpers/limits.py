@@ -30,12 +30,12 @@ class Scores(NamedTuple):
     brier: jax.Array
 
 
-def scores(logit: ArrayLike, label: ArrayLike) -> Scores:
-    """Judge logits by the labels that came.
+def scores(label: ArrayLike, logit: ArrayLike) -> Scores:
+    """Judge logits by the true labels.
 
     Args:
-        logit: log-odds of label 1, of any shape.
-        label: 0 or 1, of the same shape.
+        label: 0 or 1, of any shape.
+        logit: log-odds of label 1, of the same shape.
 
     Returns:
         The Scores of this sample.
@@ -50,13 +50,13 @@ def scores(logit: ArrayLike, label: ArrayLike) -> Scores:
     """
     right = accuracy(label, predict(logit))
     loss = binary_cross_entropy(logit, label)
-    said = jax.nn.sigmoid(1.0 * jnp.asarray(logit))
-    miss = said - jnp.asarray(label)
+    probability = jax.nn.sigmoid(1.0 * jnp.asarray(logit))
+    miss = probability - jnp.asarray(label)
     return Scores(right, loss.mean(), jnp.mean(miss**2))
 
 
 def expected_scores(
-    logit: ArrayLike, true_logit: ArrayLike, mass: ArrayLike | None = None
+    logit: ArrayLike, true_logit: ArrayLike, weights: ArrayLike | None = None
 ) -> Scores:
     """Judge logits by every label that could have come, not by one draw.
 
@@ -66,7 +66,7 @@ def expected_scores(
     Args:
         logit: log-odds of label 1 to judge, of any shape.
         true_logit: log-odds that load the coins, of the same shape.
-        mass: the weight of each point, an array of the same shape, none
+        weights: how much each point counts, an array of the same shape, none
             below 0; all alike by default.
 
     Returns:
@@ -87,7 +87,7 @@ def expected_scores(
     loss = truth * jax.nn.softplus(-logit) + rest * jax.nn.softplus(logit)
     brier = (probability - truth) ** 2 + truth * rest
     return Scores(
-        *(jnp.average(score, weights=mass) for score in (right, loss, brier))
+        *(jnp.average(score, weights=weights) for score in (right, loss, brier))
     )
 
 
@@ -103,7 +103,7 @@ def logit_grid(line: Line, n: int = 4001) -> tuple[jax.Array, jax.Array]:
 
     Returns:
         Evenly spaced logits out to 8 standard deviations on both sides of
-        the mean, and their masses, which sum to 1: float32 of shape (n,).
+        the mean, and their weights, which sum to 1: float32 of shape (n,).
 
     Raises:
         ValueError: n is no whole number above 1.
@@ -114,12 +114,12 @@ def logit_grid(line: Line, n: int = 4001) -> tuple[jax.Array, jax.Array]:
     return line.b + sd * z, jax.nn.softmax(-(z**2) / 2)
 
 
-def bayes_limits(logit: ArrayLike, mass: ArrayLike | None = None) -> Scores:
+def bayes_limits(logit: ArrayLike, weights: ArrayLike | None = None) -> Scores:
     """Return the scores of the true rule, which no rule beats on average.
 
     Args:
         logit: the true log-odds, of any shape.
-        mass: as in ``expected_scores``.
+        weights: as in ``expected_scores``.
 
     Returns:
         The expected Scores that the truth gives itself, namely the Bayes
@@ -129,4 +129,4 @@ def bayes_limits(logit: ArrayLike, mass: ArrayLike | None = None) -> Scores:
     Source: C. M. Bishop, "Pattern Recognition and Machine Learning" (2006),
     section 1.5, for the accuracy.
     """
-    return expected_scores(logit, logit, mass)
+    return expected_scores(logit, logit, weights)

@@ -29,12 +29,13 @@ class MLP(nn.Module):
 
         Args:
             *inputs: one array for each input, such as x and y, all of one
-                shape.
+                shape; or a single array whose last axis holds the inputs,
+                such as a table of shape (n, d).
 
         Returns:
-            The log-odds of label 1, float32, of that shape.
+            The log-odds of label 1, float32, of the shape of an input.
         """
-        hidden = jnp.stack(inputs, axis=-1)
+        hidden = jnp.stack(inputs, axis=-1) if inputs[1:] else inputs[0]
         for width in self.widths:
             hidden = nn.tanh(nn.Dense(width)(hidden))
         return nn.Dense(1)(hidden)[..., 0]

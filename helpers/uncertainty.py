@@ -79,7 +79,7 @@ def standard_errors(
     return unravel(jnp.sqrt(variance))
 
 
-def binomial_interval(
+def wilson_interval(
     count: ArrayLike, n: ArrayLike, level: float = 0.95
 ) -> tuple[jax.Array, jax.Array]:
     """Return an interval for a probability, from ``count`` hits in n tries.
@@ -110,26 +110,26 @@ def binomial_interval(
 
 
 class Reliability(NamedTuple):
-    """What a model said, bin by bin, and what came; each of shape (bins,).
+    """What a model predicted, bin by bin, and what was observed; of shape (bins,).
 
-    ``count`` is how many examples fell into the bin (int32), ``said`` their
-    mean probability and ``came`` their share of label 1 (float32, NaN in an
-    empty bin).
+    ``count`` is how many examples fell into the bin (int32), ``predicted``
+    their mean probability and ``observed`` their share of label 1 (float32,
+    NaN in an empty bin).
     """
 
     count: jax.Array
-    said: jax.Array
-    came: jax.Array
+    predicted: jax.Array
+    observed: jax.Array
 
 
 def reliability(
-    probability: ArrayLike, label: ArrayLike, bins: int = 10
+    label: ArrayLike, probability: ArrayLike, bins: int = 10
 ) -> Reliability:
-    """Sort examples by the probability said, and count what came.
+    """Sort examples by predicted probability, and count what was observed.
 
     Args:
-        probability: said of label 1, in [0, 1], of shape (n,).
-        label: 0 or 1, of the same shape.
+        label: 0 or 1, of shape (n,).
+        probability: predicted of label 1, in [0, 1], of the same shape.
         bins: how many equal parts of [0, 1]; each holds its lower end, the
             last one also 1.
 
@@ -140,7 +140,7 @@ def reliability(
     Probability Forecasts of Precipitation and Temperature", Applied
     Statistics 26 (1977).
     """
-    check_same_shape(probability=probability, label=label)
+    check_same_shape(label=label, probability=probability)
     check_whole(1, bins=bins)
     check_between(0, 1, probability=probability)
     check_labels(label=label)
@@ -148,6 +148,6 @@ def reliability(
     label = jnp.asarray(label, float)
     index = jnp.minimum((probability * bins).astype(int), bins - 1)
     count = jnp.bincount(index, length=bins)
-    said = jnp.bincount(index, weights=probability, length=bins) / count
-    came = jnp.bincount(index, weights=label, length=bins) / count
-    return Reliability(count, said, came)
+    predicted = jnp.bincount(index, weights=probability, length=bins) / count
+    observed = jnp.bincount(index, weights=label, length=bins) / count
+    return Reliability(count, predicted, observed)

@@ -55,13 +55,13 @@ def test_scores_equal_scikit_learn(wrap):
         log_loss(LABEL, probability),
         brier_score_loss(LABEL, probability),
     )
-    ours = wrap(scores)(LOGIT, LABEL)
+    ours = wrap(scores)(LABEL, LOGIT)
     assert_close(ours, oracle)
     assert ours._fields == ("accuracy", "log_loss", "brier")
 
 
 def test_all_scores_take_whole_numbers():
-    assert_close(scores(2, True), scores(2.0, 1.0), atol=0)
+    assert_close(scores(True, 2), scores(1.0, 2.0), atol=0)
     assert_close(expected_scores(2, -1), expected_scores(2.0, -1.0), atol=0)
 
 
@@ -76,7 +76,7 @@ def test_all_scores_take_whole_numbers():
 )
 def test_scores_refuse_a_column_signs_and_nan(logit, label):
     with pytest.raises(ValueError, match=r"^(label|logit)( and .*)? must "):
-        scores(logit, label)
+        scores(label, logit)
 
 
 # The scores that are expected
@@ -84,19 +84,19 @@ def test_scores_refuse_a_column_signs_and_nan(logit, label):
 
 @LAW
 @given(logits, logits, masses)
-def test_expected_scores_equal_double_precision(logit, truth, mass):
+def test_expected_scores_equal_double_precision(logit, truth, weights):
     p, q = special.expit([np.float64(truth), np.float64(logit)])
     right = np.where(logit > 0, p, 1 - p)
     surprise = -p * np.log(q) - (1 - p) * np.log(1 - q)
     miss = p * (1 - q) ** 2 + (1 - p) * q**2
-    oracle = np.average([right, surprise, miss], axis=1, weights=mass)
-    assert_close(judge(logit, truth, mass), oracle)
+    oracle = np.average([right, surprise, miss], axis=1, weights=weights)
+    assert_close(judge(logit, truth, weights), oracle)
 
 
 def test_they_are_the_mean_over_all_labels_that_could_come():
     labels = np.array(list(product([0, 1], repeat=5)))
     chance = special.expit(np.where(labels, TRUTH, -TRUTH)).prod(axis=1)
-    each = jax.jit(jax.vmap(scores, (None, 0)))(LOGIT, labels)
+    each = jax.jit(jax.vmap(scores, (0, None)))(labels, LOGIT)
     oracle = [chance @ np.float64(score) for score in each]
     assert_close(expected_scores(LOGIT, TRUTH), oracle)
 
@@ -110,8 +110,8 @@ def test_mass_counts_points_and_0_leaves_them_out():
 
 @LAW
 @given(logits, logits, masses)
-def test_no_rule_beats_the_true_one(logit, truth, mass):
-    ours, best = judge(logit, truth, mass), judge(truth, truth, mass)
+def test_no_rule_beats_the_true_one(logit, truth, weights):
+    ours, best = judge(logit, truth, weights), judge(truth, truth, weights)
     # The slack is float32's.
     assert ours.accuracy <= best.accuracy * (1 + 1e-6)
     assert ours.log_loss >= best.log_loss * (1 - 2e-6)
@@ -144,17 +144,17 @@ def test_the_grid_equals_numpy(line, n):
     sd = np.hypot(2.0 * line.w1, 1.0 * line.w2)
     oracle = line.b + sd * np.linspace(-8, 8, n)
     density = stats.norm.pdf(oracle, loc=line.b, scale=sd)
-    logit, mass = logit_grid(line, n)
+    logit, weights = logit_grid(line, n)
     np.testing.assert_allclose(logit, oracle, rtol=1e-5)
-    np.testing.assert_allclose(mass, density / density.sum(), rtol=1e-5)
+    np.testing.assert_allclose(weights, density / density.sum(), rtol=1e-5)
 
 
 def test_the_grid_maps_over_lines_and_has_slopes():
     lines = Line(*np.array([[1.0, 0.0], [3.0, 2.0], [0.1, -1.0]]))
-    logit, mass = jax.vmap(partial(logit_grid, n=3))(lines)
+    logit, weights = jax.vmap(partial(logit_grid, n=3))(lines)
     sd = np.sqrt([13, 4])
     np.testing.assert_allclose(logit[:, 2], lines.b + 8 * sd, rtol=1e-6)
-    np.testing.assert_allclose(mass.sum(axis=1), 1, rtol=1e-6)
+    np.testing.assert_allclose(weights.sum(axis=1), 1, rtol=1e-6)
     slope = jax.grad(lambda line: logit_grid(line, 3)[0][-1])(TRUE_LINE)
     np.testing.assert_allclose(slope, [32 / sd[0], 24 / sd[0], 1], rtol=1e-6)
 
@@ -197,5 +197,5 @@ def test_the_limits_of_the_book():
     assert_close(limits, (0.8592, 0.3152, 0.0993), rtol=0, atol=5e-5)
     # A large sample of the book's points scores nearly so.
     data = make_dataset(random.key(0), 100_000)
-    ours = scores(line_logit(TRUE_LINE, data.x, data.y), data.label)
+    ours = scores(data.label, line_logit(TRUE_LINE, data.x, data.y))
     assert_close(ours, limits, rtol=0, atol=5e-3)

@@ -52,8 +52,8 @@ def on_fresh(line, truth=TRUE_LINE):
     s, t = u**3 - line.b / size, np.linspace(-8, 8, 401)
     true_logit = (v @ up) * s + (v @ along) * t + truth.b
     logit = np.broadcast_to(size * s + line.b, true_logit.shape)
-    mass = u**2 * np.exp(-(s**2 + t**2) / 2)
-    return expected_scores(logit, true_logit, mass)
+    weights = u**2 * np.exp(-(s**2 + t**2) / 2)
+    return expected_scores(logit, true_logit, weights)
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +136,7 @@ def numbers(address):
     data = make_dataset(key, int(asked["points"]), truth)
     run = train(data, asked["optimizer"], float(asked["rate"]))
     learned = Line(*run[int(asked["epoch"])])
-    own = scores(line_logit(learned, data.x, data.y), data.label)
+    own = scores(data.label, line_logit(learned, data.x, data.y))
     columns = [own, on_fresh(learned, truth), on_fresh(truth, truth)]
     cells = [f"{100 * column.accuracy:.1f} %" for column in columns]
     losses = [column.log_loss for column in columns]

@@ -17,7 +17,7 @@ from helpers.data import Dataset, make_dataset
 from helpers.loss import mean_loss
 from helpers.model import LogisticRegression
 from helpers.uncertainty import (
-    binomial_interval,
+    wilson_interval,
     covariance,
     reliability,
     standard_errors,
@@ -125,10 +125,10 @@ def test_labels_of_another_coding_or_shape_are_refused(data, best, function):
 
 # An interval for a probability
 
-interval = jax.jit(binomial_interval)
+interval = jax.jit(wilson_interval)
 
 
-@pytest.mark.parametrize("function", [binomial_interval, interval])
+@pytest.mark.parametrize("function", [wilson_interval, interval])
 @pytest.mark.parametrize("level", [0.5, 0.95, 0.99])
 def test_the_interval_equals_statsmodels(function, level):
     count = np.array([0, 1, 0, 1, 2, 3, 10, 1, 333, 1000])
@@ -162,8 +162,8 @@ def test_the_interval_broadcasts_and_maps_and_holds_95_percent_by_default():
     # Twice 100 is more than eight bits hold.
     count, n = np.int8([[3], [4]]), np.int8([[10, 20, 100]])
     oracle = proportion_confint(count, 1.0 * n, 0.05, method="wilson")
-    np.testing.assert_allclose(binomial_interval(count, n), oracle, rtol=1e-5)
-    over_tries = jax.vmap(lambda n: binomial_interval(3, n))
+    np.testing.assert_allclose(wilson_interval(count, n), oracle, rtol=1e-5)
+    over_tries = jax.vmap(lambda n: wilson_interval(3, n))
     low, high = over_tries(n[0])
     np.testing.assert_allclose(low, oracle[0][0], rtol=1e-5)
     np.testing.assert_allclose(high, oracle[1][0], rtol=1e-5)
@@ -183,7 +183,7 @@ def test_the_interval_broadcasts_and_maps_and_holds_95_percent_by_default():
 )
 def test_counts_and_levels_out_of_range_are_refused(arguments, message):
     with pytest.raises(ValueError, match=f"^{message}"):
-        binomial_interval(*map(np.array, arguments))
+        wilson_interval(*map(np.array, arguments))
 
 
 # What was said, and what came
@@ -203,22 +203,22 @@ def test_reliability_equals_scikit_learn_and_numpy(function, asked):
     probability, label = a_sample()
     bins = asked.get("bins", 10)
     came, said = calibration_curve(label, probability, n_bins=bins)
-    ours = function(probability, label, **asked)
+    ours = function(label, probability, **asked)
     counts, _ = np.histogram(probability, np.linspace(0, 1, bins + 1))
     np.testing.assert_array_equal(ours.count, counts)
-    np.testing.assert_allclose(ours.said[counts > 0], said, rtol=2e-6)
-    np.testing.assert_allclose(ours.came[counts > 0], came, rtol=2e-6)
+    np.testing.assert_allclose(ours.predicted[counts > 0], said, rtol=2e-6)
+    np.testing.assert_allclose(ours.observed[counts > 0], came, rtol=2e-6)
     assert ours.count.dtype == jnp.int32
-    assert ours.said.dtype == ours.came.dtype == jnp.float32
+    assert ours.predicted.dtype == ours.observed.dtype == jnp.float32
 
 
 def test_a_bin_holds_its_lower_end_and_the_last_one_both():
     edges, label = np.array([0.0, 0.25, 0.75, 1.0]), np.array([0, 1, 1, 0])
-    ours = reliability(edges, label, 4)
+    ours = reliability(label, edges, 4)
     np.testing.assert_array_equal(ours.count, [1, 1, 0, 2])
     # An empty bin has no shares.
-    np.testing.assert_array_equal(ours.said, [0, 0.25, np.nan, 0.875])
-    np.testing.assert_array_equal(ours.came, [0, 1, np.nan, 0.5])
+    np.testing.assert_array_equal(ours.predicted, [0, 0.25, np.nan, 0.875])
+    np.testing.assert_array_equal(ours.observed, [0, 1, np.nan, 0.5])
 
 
 def test_numbers_of_few_bits_are_added_as_floats():
@@ -230,8 +230,8 @@ def test_numbers_of_few_bits_are_added_as_floats():
 def test_reliability_maps_over_models():
     probability, label = a_sample()
     both = np.stack([probability, 1 - probability])
-    mapped = jax.jit(jax.vmap(reliability, (0, None)))(both, label)
-    alone = sort(both[1], label)
+    mapped = jax.jit(jax.vmap(reliability, (None, 0)))(label, both)
+    alone = sort(label, both[1])
     for ours, oracle in zip(mapped, alone, strict=True):
         np.testing.assert_allclose(ours[1], oracle, rtol=1e-6)
 
@@ -240,16 +240,16 @@ def test_reliability_maps_over_models():
 def test_a_column_of_labels_and_half_a_bin_are_refused(function):
     probability, label = a_sample()
     with pytest.raises(ValueError, match="must have the same shape"):
-        function(probability, label[:, None])
+        function(label[:, None], probability)
     for bins in (0, 2.5):
         with pytest.raises(ValueError, match="bins must be a whole number"):
-            function(probability, label, bins=bins)
+            function(label, probability, bins=bins)
 
 
 def test_what_is_no_probability_or_no_label_is_refused():
     probability, label = a_sample()
     for wrong in (probability - 1, probability + 1, probability * np.nan):
         with pytest.raises(ValueError, match="probability must be from 0"):
-            reliability(wrong, label)
+            reliability(label, wrong)
     with pytest.raises(ValueError, match="label must be 0 or 1"):
-        reliability(probability, 2 * label - 1)
+        reliability(2 * label - 1, probability)
