@@ -86,9 +86,8 @@ def expected_scores(
     right = jnp.where(logit > 0, truth, rest)
     loss = truth * jax.nn.softplus(-logit) + rest * jax.nn.softplus(logit)
     brier = (probability - truth) ** 2 + truth * rest
-    return Scores(
-        *(jnp.average(score, weights=weights) for score in (right, loss, brier))
-    )
+    each = right, loss, brier
+    return Scores(*(jnp.average(score, weights=weights) for score in each))
 
 
 def logit_grid(line: Line, n: int = 4001) -> tuple[jax.Array, jax.Array]:

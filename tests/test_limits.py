@@ -26,7 +26,8 @@ LAW = settings(derandomize=True, deadline=None, max_examples=20)
 # XLA takes numbers below float32's normal ones for 0.
 normal = st.floats(-15, 15, width=32, allow_subnormal=False)
 logits = hnp.arrays(np.float32, 5, elements=normal)
-masses = hnp.arrays(np.float32, 5, elements=st.floats(0.125, 8, width=32))
+positive = st.floats(0.125, 8, width=32)
+shares = hnp.arrays(np.float32, 5, elements=positive)
 judge = jax.jit(expected_scores)
 limits_of = jax.jit(lambda line: bayes_limits(*logit_grid(line)))
 
@@ -83,7 +84,7 @@ def test_scores_refuse_a_column_signs_and_nan(logit, label):
 
 
 @LAW
-@given(logits, logits, masses)
+@given(logits, logits, shares)
 def test_expected_scores_equal_double_precision(logit, truth, weights):
     p, q = special.expit([np.float64(truth), np.float64(logit)])
     right = np.where(logit > 0, p, 1 - p)
@@ -101,7 +102,7 @@ def test_they_are_the_mean_over_all_labels_that_could_come():
     assert_close(expected_scores(LOGIT, TRUTH), oracle)
 
 
-def test_mass_counts_points_and_0_leaves_them_out():
+def test_weights_count_points_and_0_leaves_them_out():
     counts = np.array([2, 0, 1, 1, 1])
     repeated = np.repeat([LOGIT, TRUTH], counts, axis=1)
     assert_close(judge(LOGIT, TRUTH, counts), judge(*repeated))
@@ -109,7 +110,7 @@ def test_mass_counts_points_and_0_leaves_them_out():
 
 
 @LAW
-@given(logits, logits, masses)
+@given(logits, logits, shares)
 def test_no_rule_beats_the_true_one(logit, truth, weights):
     ours, best = judge(logit, truth, weights), judge(truth, truth, weights)
     # The slack is float32's.
@@ -130,7 +131,7 @@ def test_a_column_is_refused(wrap):
     for logit, truth in [(LOGIT[:, None], TRUTH), (LOGIT, TRUTH[:, None])]:
         with pytest.raises(ValueError, match=r"^logit and true_logit must"):
             wrap(expected_scores)(logit, truth)
-    # JAX itself weighs no points by another number of masses.
+    # JAX itself takes no other number of weights.
     with pytest.raises((TypeError, ValueError)):
         wrap(bayes_limits)(TRUTH[:, None], np.ones(5))
 
