@@ -11,16 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax import random
 from sklearn.calibration import calibration_curve
+from sklearn.datasets import load_breast_cancer
 from statsmodels.stats.proportion import proportion_confint
 
 from helpers.data import Dataset, make_dataset
-from helpers.loss import mean_loss
+from helpers.loss import binary_cross_entropy, mean_loss
 from helpers.model import LogisticRegression
 from helpers.uncertainty import (
-    wilson_interval,
     covariance,
     reliability,
     standard_errors,
+    wilson_interval,
 )
 
 LAW = settings(deadline=None, derandomize=True, max_examples=20)
@@ -77,6 +78,33 @@ def test_errors_map_over_data_sets(best):
         np.testing.assert_allclose(mapped[i], alone["params"]["w2"], rtol=1e-4)
 
 
+@jax.jit
+def plane_loss(params, dataset):
+    features, label = dataset
+    logit = features @ params["w"] + params["b"]
+    return binary_cross_entropy(logit, label).mean()
+
+
+@pytest.mark.parametrize(
+    "chosen, units",
+    [
+        (["mean area"], [1]),
+        (["mean area", "mean smoothness"], [1, 1]),
+        (["mean area", "mean texture"], [1e6, 1e-6]),
+    ],
+)
+def test_the_units_of_inputs_do_not_matter(chosen, units):
+    table = load_breast_cancer(as_frame=True)
+    design = sm.add_constant(table.data[chosen])
+    oracle = sm.Logit(table.target, design).fit(disp=0, maxiter=100)
+    b, *w = np.float32(oracle.params / [1, *units])
+    features = np.float32(table.data[chosen] * units)
+    dataset = features, np.asarray(table.target)
+    ours = covariance(plane_loss, {"b": b, "w": np.array(w)}, dataset)
+    expected = oracle.cov_params() / np.outer([1, *units], [1, *units])
+    np.testing.assert_allclose(ours, expected, rtol=1e-4)
+
+
 CURVED = np.float32(np.sin(np.arange(200)))
 HALF = np.arange(200) % 2
 
@@ -86,37 +114,38 @@ HALF = np.arange(200) % 2
     [
         (np.full(200, 2.0), CURVED, HALF, 0.1),  # a constant
         (CURVED, 1 - 3 * CURVED, HALF, 0.1),  # a copy
+        (1e4 * CURVED, CURVED, HALF, 1e-5),  # a copy in another unit
         (CURVED, CURVED**2, np.int32(CURVED > 0), 1e5),  # separable
     ],
 )
 def test_weights_that_the_data_leaves_open_are_refused(x, y, label, w1):
     dataset = Dataset(np.float32(x), np.float32(y), label)
-    with pytest.raises(ValueError, match="without an inverse"):
+    with pytest.raises(ValueError, match="float32 cannot invert"):
         covariance(jitted_loss, params_of(w1, 0.2, 0.0), dataset)
 
 
-def test_any_bowl_is_accepted_that_float32_can_invert():
+def test_a_bowl_of_any_widths_is_accepted_and_no_other():
     def bowl(params, dataset):
-        curvature, _ = dataset
-        return jnp.sum(curvature * params**2) / 2
+        hessian, _ = dataset
+        return params @ hessian @ params / 2
 
-    def of(curvature):
+    def of(hessian):
         # The last column tells the number of examples.
-        dataset = np.float32(curvature), np.zeros(7)
-        return covariance(bowl, np.ones_like(dataset[0]), dataset)
+        dataset = np.float32(hessian), np.zeros(7)
+        return covariance(bowl, np.ones(len(hessian), np.float32), dataset)
 
-    for curvature in ((1.0, 2e-6), (1e-9, 3e-9)):
-        oracle = np.diag(1 / (7 * np.array(curvature)))
-        np.testing.assert_allclose(of(curvature), oracle, rtol=1e-5)
-    for curvature in ((1.0, 5e-7, 5e-7), (1.0, -1.0), (0.0, 0.0)):
-        with pytest.raises(ValueError, match="without an inverse"):
-            of(curvature)
+    for widths in ((1.0, 5e-7, 5e-7), (1e-9, 3e-9), (1e12, 1e-12)):
+        oracle = np.diag(1 / (7 * np.array(widths)))
+        np.testing.assert_allclose(of(np.diag(widths)), oracle, rtol=1e-5)
+    for other in ([[1, 2], [2, 1]], [[1, 0], [0, -1]], np.zeros((2, 2))):
+        with pytest.raises(ValueError, match="float32 cannot invert"):
+            of(other)
 
 
 @pytest.mark.parametrize("function", [covariance, standard_errors])
 def test_labels_of_another_coding_or_shape_are_refused(data, best, function):
     signs = data._replace(label=2 * data.label - 1)
-    with pytest.raises(ValueError, match="without an inverse"):
+    with pytest.raises(ValueError, match="float32 cannot invert"):
         function(jitted_loss, best, signs)
     column = data._replace(label=data.label[:, None])
     with pytest.raises(ValueError, match="must have the same shape"):
@@ -186,7 +215,7 @@ def test_counts_and_levels_out_of_range_are_refused(arguments, message):
         wilson_interval(*map(np.array, arguments))
 
 
-# What was said, and what came
+# What was predicted, and what was observed
 
 sort = jax.jit(reliability, static_argnames="bins")
 
@@ -202,12 +231,14 @@ def a_sample():
 def test_reliability_equals_scikit_learn_and_numpy(function, asked):
     probability, label = a_sample()
     bins = asked.get("bins", 10)
-    came, said = calibration_curve(label, probability, n_bins=bins)
+    observed, predicted = calibration_curve(label, probability, n_bins=bins)
     ours = function(label, probability, **asked)
     counts, _ = np.histogram(probability, np.linspace(0, 1, bins + 1))
     np.testing.assert_array_equal(ours.count, counts)
-    np.testing.assert_allclose(ours.predicted[counts > 0], said, rtol=2e-6)
-    np.testing.assert_allclose(ours.observed[counts > 0], came, rtol=2e-6)
+    np.testing.assert_allclose(
+        ours.predicted[counts > 0], predicted, rtol=2e-6
+    )
+    np.testing.assert_allclose(ours.observed[counts > 0], observed, rtol=2e-6)
     assert ours.count.dtype == jnp.int32
     assert ours.predicted.dtype == ours.observed.dtype == jnp.float32
 
@@ -223,8 +254,8 @@ def test_a_bin_holds_its_lower_end_and_the_last_one_both():
 
 def test_numbers_of_few_bits_are_added_as_floats():
     many = np.ones(5000, np.int8)
-    _, said, came = reliability(many, many, bins=1)
-    assert said == came == 1
+    _, predicted, observed = reliability(many, many, bins=1)
+    assert predicted == observed == 1
 
 
 def test_reliability_maps_over_models():
