@@ -50,13 +50,16 @@ def test_init_makes_one_layer_more_than_widths(sizes):
     "sizes", [(1, 1), (3, 1), (2, 1, 1), (2, 3, 4, 1), (5, 2, 3, 2, 1)]
 )
 def test_the_logit_equals_sums_by_hand(sizes):
-    params = drawn(*sizes)
+    """Inputs apart, if there are several, or side by side in one array."""
+    params, apply = drawn(*sizes), jax.jit(MLP(sizes[1:-1]).apply)
     points = np.random.default_rng(1).normal(size=(sizes[0], 4, 5))
-    logit = jax.jit(MLP(sizes[1:-1]).apply)(params, *points)
-    oracle = by_hand(params, *points)
-    np.testing.assert_allclose(logit, oracle, rtol=1e-5, atol=1e-6)
-    assert isinstance(logit, jax.Array)
-    assert logit.dtype == jnp.float32
+    table = np.moveaxis(points, 0, -1)
+    for inputs in [points, [table]] if sizes[0] > 1 else [[table]]:
+        logit = apply(params, *inputs)
+        oracle = by_hand(params, *points)
+        np.testing.assert_allclose(logit, oracle, rtol=1e-5, atol=1e-6)
+        assert isinstance(logit, jax.Array)
+        assert logit.dtype == jnp.float32
 
 
 def test_inputs_may_be_numbers():
