@@ -103,7 +103,7 @@ TITLE = "# @title Solution\n"
 
 def name_folds(app: Sphinx, doctree: nodes.document) -> None:
     """Say what is folded; of solutions the configuration says it."""
-    names = {"output": "what happens", "input": "the code of the figure"}
+    names = {"output": "what happens", "input": "the code"}
     for cell in doctree.findall(nodes.container):
         if name := names.get(cell.get("hide_mode")):
             cell["prompt_show"] = f"See {name}"
