@@ -286,17 +286,6 @@ def plot_hump(ax: Axes, x, y, label: str, offset=(30, 8)) -> None:
     _write(ax, label, (x[top], y[top] / 2), offset, VERMILION)
 
 
-def plot_arrow(
-    ax: Axes, start, step, label: str = "", color: str = INK, offset=(6, 0)
-) -> None:
-    """Draw an arrow from a point, a pair of numbers, and name its head."""
-    head = np.add(start, step)
-    style = {"arrowstyle": "-|>", "color": color, "lw": 2.2}
-    style |= {"shrinkA": 0, "shrinkB": 0, "mutation_scale": 13}
-    ax.annotate("", head, start, arrowprops=style, zorder=5)
-    _write(ax, label, head, offset, color)
-
-
 def plot_chain(
     ax: Axes, leaves: Sequence[str], chain: Sequence[str], back: Sequence[str]
 ) -> None:
