@@ -26,8 +26,8 @@ class NNXLogisticRegression(nnx.Module):
 
     def __init__(self, rngs: nnx.Rngs) -> None:
         """Draw the params."""
-        self.w1 = nnx.Param(jax.random.normal(rngs.params()))
-        self.w2 = nnx.Param(jax.random.normal(rngs.params()))
+        self.w1 = nnx.Param(rngs.params.normal(()))
+        self.w2 = nnx.Param(rngs.params.normal(()))
         self.b = nnx.Param(jnp.zeros(()))
 
     def __call__(self, x: ArrayLike, y: ArrayLike) -> jax.Array:
