@@ -26,9 +26,8 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 # In the order of the chapters; training is taught in two of them.
 MODULES = [*dict.fromkeys(name for some in TAUGHT.values() for name in some)]
-# Helpers that draw for the chapters or run them, and are taught in none.
+# Helpers that draw for the chapters, and are taught in none.
 DRAWING = {"plotting", "scrubber"}
-UNTAUGHT = DRAWING | {"launch", "worker"}
 
 
 @pytest.fixture(params=TAUGHT, scope="module")
@@ -55,7 +54,7 @@ def test_each_chapter_and_helper_has_its_place():
     pages = [name for name in DOCUMENTS if name.startswith("notebooks/")]
     assert pages == [f"notebooks/{name}" for name in TAUGHT], "in _toc.yml"
     helpers = {path.stem for path in ROOT.glob("helpers/[!_]*.py")}
-    assert helpers - UNTAUGHT == set(MODULES)
+    assert helpers - DRAWING == set(MODULES)
 
 
 # --- A chapter is a module ------------------------------------------------
@@ -122,6 +121,8 @@ def test_helper_is_what_is_taught(name):
         for definition in definitions(module(read(chapter)))
     ]
     for defined, code in definitions(helper(name)):
+        if defined.startswith("_"):
+            continue  # python -m helpers.scale, which is used, not taught
         here = [found for other, found in taught if other == defined]
         assert len(here) == 1, f"{defined} stands in {len(here)} cells"
         assert here[0] == code, f"{defined} is not that of the chapter"
@@ -142,8 +143,7 @@ def test_chapter_imports_from_earlier_ones(chapter):
 
 
 def test_helpers_import_from_their_left():
-    # Guards are taught nowhere; python -m helpers.scale is handed to launch.
-    allowed = {"_checks", "launch"}
+    allowed = {"_checks"}  # guards are taught nowhere
     for name in MODULES:
         assert imported(helper(name)) <= allowed, f"helpers/{name}.py"
         allowed.add(name)

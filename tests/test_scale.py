@@ -1,37 +1,38 @@
-"""Chunks without end, and passes over them."""
+"""Chunks without end, passes over them, and processes that share them."""
 
 import json
+import re
 import subprocess
 import sys
+import time
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import psutil
 import pytest
 import statsmodels.api as sm
 from jax import random
-from jax.experimental import multihost_utils
 from manuscript import ROOT
-from test_solvers import as_vector, columns_of, numpy_means, params_of
+from test_solvers import columns_of, numpy_means, params_of
 
-from helpers import scale
 from helpers.data import Dataset, Line, make_dataset
 from helpers.scale import (
     CHUNK,
     GROUP,
     MAX_CHUNKS,
-    add_up,
-    by_chunks,
     chunk_rows,
     device_mesh,
-    gather,
+    find_start,
     make_chunk,
+    mean_row,
+    newton_passes,
+    unpack,
 )
-from helpers.solvers import newton
 
 KEY = random.key(1)
-PARAMS = params_of(0.3, 0.7, 2)
+WEIGHTS = np.float32([0.3, 0.7, 2])
 draw = jax.jit(make_chunk)
 
 
@@ -41,10 +42,10 @@ def whole(chunks):
     return Dataset(*(np.concatenate(c) for c in zip(*parts, strict=True)))
 
 
-def numpy_sums(params, data):
-    """Loss, gradient and Hessian, summed in float64, end to end."""
-    means = numpy_means(params, data)
-    return len(data.label) * np.concatenate([*map(np.ravel, means)])
+def numpy_row(data):
+    """Mean loss, gradient and Hessian, in float64, end to end."""
+    means = numpy_means(params_of(*WEIGHTS), data)
+    return np.concatenate([*map(np.ravel, means)])
 
 
 # Chunks
@@ -87,57 +88,75 @@ def mesh():
 
 
 def test_a_row_for_each_chunk_equals_numpy_in_double_precision():
-    rows = jax.jit(chunk_rows)(PARAMS, KEY, np.array([4, 1], np.uint32))
-    assert (rows.shape, rows.dtype) == ((2, 13), jnp.float32)
-    for row, index in zip(rows, (4, 1), strict=True):
-        expected = numpy_sums(PARAMS, whole([index]))
+    indices = np.array([4, 1, 3, 9, 2], np.uint32)
+    rows = jax.jit(chunk_rows)(WEIGHTS, KEY, indices)
+    assert (rows.shape, rows.dtype) == ((5, 13), jnp.float32)
+    for row, index in zip(rows, indices, strict=True):
+        expected = CHUNK * numpy_row(whole([index]))
         np.testing.assert_allclose(row, expected, rtol=1e-5, atol=0.05)
 
 
 def test_a_pass_equals_numpy_in_double_precision(mesh):
     # Ten chunks fill no group: what fills it up must not be added.
     for chunks in (range(10), range(MAX_CHUNKS - 2, MAX_CHUNKS)):
-        total = add_up(mesh, PARAMS, KEY, chunks)
-        assert total.dtype == np.float64
-        expected = numpy_sums(PARAMS, whole(chunks))
-        np.testing.assert_allclose(total, expected, rtol=1e-5)
+        means = mean_row(mesh, WEIGHTS, KEY, chunks)
+        assert means.dtype == np.float64
+        np.testing.assert_allclose(means, numpy_row(whole(chunks)), rtol=1e-5)
 
 
-def test_parts_of_a_pass_add_up_and_progress_hears_of_each_chunk(mesh):
-    heard, chunks = [], range(2 * GROUP + 3)
-    total = add_up(mesh, PARAMS, KEY, chunks, lambda *what: heard.append(what))
-    parts = [add_up(mesh, PARAMS, KEY, chunks[k::3]) for k in range(3)]
-    np.testing.assert_allclose(sum(parts), total, rtol=1e-13)
-    assert heard == [(added, len(chunks)) for added in (GROUP, GROUP, 3)]
+def test_progress_hears_of_each_chunk(mesh):
+    heard, size = [], GROUP * mesh.size
+    chunks = range(size + 3)
+    mean_row(mesh, WEIGHTS, KEY, chunks, lambda *what: heard.append(what))
+    assert heard == [(size, size + 3), (3, size + 3)]
 
 
-def test_the_optimum_is_that_of_statsmodels(mesh):
-    objective = by_chunks(mesh, KEY, range(10))
-    params, _ = newton(objective, PARAMS, tolerance=1e-7)
-    loss, _, hessian = objective(params)
-    data = whole(range(10))
+def test_the_optimum_is_that_of_statsmodels_and_passes_are_not_repeated(mesh):
+    def means_of(chunks, weights):
+        calls.append(chunks)
+        return mean_row(mesh, weights, KEY, chunks)
+
+    calls, kept, chunks = [], [], range(10)
+    start = find_start(means_of, chunks)
+    assert set(calls) == {range(1)}
+    *_, last = passes = newton_passes(
+        partial(means_of, chunks), start, 1e-7, (), kept.append
+    )
+    loss, _, hessian = unpack(last[3:])
+    data = whole(chunks)
     oracle = sm.Logit(data.label, columns_of(data)).fit(disp=0, tol=1e-12)
     # The standard errors are 0.01 and more.
-    np.testing.assert_allclose(as_vector(params), oracle.params, atol=1e-5)
+    np.testing.assert_allclose(last[:3], oracle.params, atol=1e-5)
     errors = np.sqrt(np.diag(np.linalg.inv(hessian)) / 100_000)
     np.testing.assert_allclose(errors, oracle.bse, rtol=1e-5)
     assert loss == pytest.approx(-oracle.llf / 100_000, rel=1e-6)
+    calls.clear()
+    again = newton_passes(partial(means_of, chunks), (), 1e-7, passes[:1])
+    np.testing.assert_array_equal(again, passes)
+    assert len(calls) == len(passes) - 1
+
+
+def test_what_does_not_converge_is_refused():
+    row = np.concatenate([[1.0], np.ones(3), np.eye(3).ravel()])
+    with pytest.raises(ValueError, match="was not reached in 20 passes"):
+        newton_passes(lambda weights: row, WEIGHTS)
+    with pytest.raises(ValueError, match="was not reached in 0 passes"):
+        newton_passes(lambda weights: row * np.nan, WEIGHTS)
 
 
 # In a process of its own: an earlier test's peak would hide a later one.
 ALONE = """
-import jax, json, resource
+import jax, json, numpy, resource
 jax.config.update("jax_num_cpu_devices", 8)
-from helpers.data import TRUE_LINE
-from helpers.scale import GROUP, add_up, device_mesh
-params, peaks = {"params": TRUE_LINE._asdict()}, []
-def sums(devices, chunks):
+from helpers.scale import GROUP, device_mesh, mean_row
+weights, peaks = numpy.float32([0.1, 1, 3]), []
+def means(devices, chunks):
     mesh = device_mesh(devices)
-    return add_up(mesh, params, jax.random.key(1), range(chunks)).tolist()
-for chunks in (2 * GROUP, 1000):
-    sums(1, chunks)
+    return mean_row(mesh, weights, jax.random.key(1), range(chunks)).tolist()
+for chunks in (2 * GROUP, 10 * GROUP):
+    means(1, chunks)
     peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-print(json.dumps([peaks, [sums(devices, 43) for devices in (1, 2, 8)]]))
+print(json.dumps([peaks, [means(devices, 43) for devices in (1, 2, 8)]]))
 """
 
 
@@ -149,50 +168,68 @@ def test_memory_does_not_grow_and_eight_devices_give_what_one_gives():
     # In kB on Linux, in bytes on macOS; the points are 120 MB.
     unit = 1 if sys.platform == "darwin" else 1024
     assert (after - before) * unit < 25e6
-    for total in others:
-        np.testing.assert_allclose(total, one, rtol=1e-13)
+    for means in others:
+        np.testing.assert_allclose(means, one, rtol=1e-13)
 
 
-def test_a_mesh_holds_the_first_devices():
-    for devices in (1, len(jax.local_devices())):
-        mesh = device_mesh(devices)
-        assert mesh.devices.tolist() == jax.local_devices()[:devices]
+# The command
 
 
-# Between processes
+def command(*options):
+    return [sys.executable, "-m", "helpers.scale", *map(str, options)]
 
 
-def test_what_is_gathered_is_not_rounded():
-    values = [1 / 3, -1e300, 2.0**53 - 1]
-    assert gather(values).tolist() == [values]
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--points 12345", "--points must be a multiple of 10,000, from"),
+        ("--points 10000 --seed -1", "--seed must be from 0 to 4294967295"),
+        ("--points 10000 --process 0", "--process and --coordinator must be"),
+    ],
+)
+def test_bad_options_get_one_line(options, message):
+    done = subprocess.run(
+        command(*options.split()), capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert f"python -m helpers.scale: {message}" in done.stderr
 
 
-@pytest.mark.parametrize("kind", [RuntimeError, ValueError])
-def test_a_process_that_is_gone_is_an_error_of_one_line(monkeypatch, kind):
-    def lost(bits):
-        raise kind("heartbeat\nand where\nit was")
+def test_two_processes_one_killed_go_on_to_what_one_gives(tmp_path):
+    folder = tmp_path / "passes"
 
-    monkeypatch.setattr(multihost_utils, "process_allgather", lost)
-    with pytest.raises(ConnectionError) as caught:
-        gather([1.0])
-    assert str(caught.value) == "another process is gone: heartbeat"
+    def fit(*options, points=30_000_000):
+        line = command("--points", points, "--checkpoint", folder, *options)
+        return psutil.Popen(line, stderr=subprocess.PIPE, text=True)
 
-
-def test_processes_share_more_points_than_an_int32_counts(monkeypatch, mesh):
-    chunks, one, mine = range(3 * 2**30), np.arange(13.0), []
-    monkeypatch.setattr(jax, "process_count", lambda: 3)
-    monkeypatch.setattr(jax, "process_index", lambda: 1)
-    monkeypatch.setattr(scale, "gather", lambda sums: np.stack(3 * [sums]))
-
-    def add_up(mesh, params, key, share, progress):
-        mine.append(share)
-        return len(share) * one
-
-    monkeypatch.setattr(scale, "add_up", add_up)
-    loss, gradient, hessian = by_chunks(mesh, KEY, chunks)(PARAMS)
-    assert mine == [range(1, 3 * 2**30, 3)]
-    assert (loss, hessian.shape) == (0, (3, 3))
-    np.testing.assert_allclose([*gradient, *hessian.flat], one[1:] / CHUNK)
+    first = fit("--processes", 2)
+    while not (folder / "1").exists() and first.poll() is None:
+        time.sleep(0.01)
+    begin = time.monotonic()
+    first.children()[0].kill()
+    _, said = first.communicate()
+    assert re.search("another (process is gone|task died)", said)
+    assert first.returncode != 0 and time.monotonic() - begin < 20
+    records = []
+    # The rest by two, nothing by one, and all by one.
+    for number, where in (("2", folder), ("1", folder), ("1", tmp_path / "x")):
+        output = tmp_path / "record"
+        more = ("--checkpoint", where, "--output", output)
+        done = fit("--processes", number, *more)
+        _, said = done.communicate()
+        assert done.returncode == 0, said
+        records.append(json.loads(output.read_text("utf-8")))
+    two, none, one = records
+    assert two["params"] == none["params"] == one["params"]
+    assert two["loss"] == pytest.approx(one["loss"], rel=1e-12)
+    made = [len(record["seconds"]) for record in records]
+    assert made == [one["passes"] - 1, 0, one["passes"]]
+    assert len(two["peak_mib"]) == 2 and max(two["peak_mib"]) < 400
+    for settings in ({"points": 10_000}, {}):
+        other = fit("--seed", 2, **settings)
+        _, said = other.communicate()
+        assert (other.returncode, said.count("\n")) == (1, 1)
+        assert "passes is of a run with {'points': 30000000, " in said
 
 
 # The record of large runs, made by benchmarks/record.py
