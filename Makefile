@@ -75,7 +75,10 @@ lock: setup ## renew requirements.txt; make test then says what has changed
 		--universal --python-version 3.11 --fork-strategy requires-python \
 		--no-header --output-file requirements.txt
 
+# PyTorch is no part of the book: it has a folder of its own.
 bench: setup ## time the book beside its peers, in ten minutes
+	[ -d .venv/pytorch/torch ] || .venv/bin/uv pip install --quiet \
+		--python .venv/bin/python --target .venv/pytorch torch
 	.venv/bin/python benchmarks/bench.py
 
 repository: ## write your address everywhere: make repository URL=…

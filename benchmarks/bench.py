@@ -19,9 +19,18 @@ from importlib.metadata import version
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import report
-from contenders import AIM, WAYS, contenders, gradient_norm
+from contenders import (
+    AIM,
+    WAYS,
+    ZEROS,
+    contenders,
+    gradient_norm,
+    on_two_devices,
+    torch,
+)
 
 from helpers.data import make_dataset
 
@@ -112,6 +121,23 @@ def time_epochs(turns):
     }
 
 
+def time_pass(n, turns):
+    """Time a pass with Hessian over n points, and reading them, by two."""
+    data, objective = on_two_devices(make_dataset(jax.random.key(1), n))
+    add_up = jax.jit(jnp.sum)
+    halves = [
+        jax.device_put(jnp.ones(3 * n // 2), device)
+        for device in jax.devices()[:2]
+    ]
+    runs = {
+        "read": lambda: [add_up(half) for half in halves],
+        "hessian": partial(jax.jit(objective), ZEROS, data),
+    }
+    for run in runs.values():
+        clock(run)
+    return in_turns(runs, turns)
+
+
 def text_of(path):
     """Return a file's text; of no such file, none."""
     return path.read_text().strip() if path.is_file() else ""
@@ -137,8 +163,10 @@ def machine():
 
 def versions():
     """Return the versions of Python and of what is timed."""
-    python = {"python": platform.python_version()}
-    return python | {name: version(name) for name in PACKAGES}
+    found = {name: version(name) for name in PACKAGES}
+    if torch:
+        found["torch"] = torch.__version__
+    return {"python": platform.python_version()} | found
 
 
 def main():
@@ -158,6 +186,7 @@ def main():
         "versions": versions(),
         "aim": AIM,
         "epochs": time_epochs(1 if options.quick else 7),
+        "pass": time_pass(20_000 if options.quick else 10**6, 20),
         "fits": {str(n): time_fits(n, turns) for n, turns in sizes.items()},
     }
     numbers.write_text(json.dumps(results, indent=1) + "\n", "utf-8")

@@ -5,18 +5,29 @@ arguments, which returns w1, w2 and b. Only that function is timed, so the
 data is already where and how it likes them best.
 """
 
+import sys
 from functools import partial
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.sharding import AxisType, NamedSharding
+from jax.sharding import PartitionSpec as P
 from sklearn import linear_model
 
 from helpers.loss import mean_loss
 from helpers.model import BLOG_PARAMS, LogisticRegression
-from helpers.solvers import ROWS, by_sums, logistic_sums, newton
+from helpers.solvers import ROWS, logistic_means, newton
 from helpers.training import fit
+
+# Where `make bench` puts PyTorch, which the book's own environment has not.
+sys.path.append(str(Path(__file__).parents[1] / ".venv" / "pytorch"))
+try:
+    import torch
+except ImportError:  # as in the tests
+    torch = None
 
 AIM = 1e-6  # the length of the gradient at which a fit has arrived
 SAMPLE = 10_000
@@ -41,31 +52,33 @@ def weights_of(params):
 
 
 def on_two_devices(data):
-    """Return the objective of the data, half of it on each device."""
-    halves = [
-        jax.device_put(jax.tree.map(lambda c, k=k: c[k::2], data), device)
-        for k, device in enumerate(jax.devices()[:2])
-    ]
+    """Return the data, half of it on each of two devices, and objective."""
+    mesh = jax.make_mesh((2,), ("devices",), axis_types=(AxisType.Auto,))
 
-    def objective(params):
-        # The second is started before the first is waited for.
-        sums = [logistic_sums(params, half) for half in halves]
-        both = (sum(map(np.asarray, part)) for part in zip(*sums, strict=True))
-        return [total / len(data.label) for total in both]
+    def objective(params, part):
+        return jax.lax.pmean(logistic_means(params, part), "devices")
 
-    return objective
+    dealt, whole = P("devices"), P()
+    objective = jax.shard_map(
+        objective, mesh=mesh, in_specs=(whole, dealt), out_specs=whole
+    )
+    return jax.device_put(data, NamedSharding(mesh, dealt)), objective
 
 
 def book_newton(data, layout, tol, start, devices):
     """Return the book's `newton`, from "zeros" or from a "sample"'s end."""
-    on_both = on_two_devices(data) if devices == 2 else None
+    sample = jax.tree.map(lambda column: column[:SAMPLE], data)
+    objective = logistic_means
+    if devices == 2:
+        data, objective = on_two_devices(data)
 
     def run():
-        near = ZEROS
-        if start == "sample":
-            sample = jax.tree.map(lambda column: column[:SAMPLE], data)
-            near, _ = newton(by_sums(sample), ZEROS, tolerance=1e-3)
-        return weights_of(newton(on_both or by_sums(data), near, AIM)[0])
+        if start == "zeros":
+            return weights_of(newton(objective, ZEROS, data, AIM)[0])
+        near, _ = newton(logistic_means, ZEROS, sample, 1e-3)
+        # Or they would stay on one device.
+        near = jax.tree.map(np.asarray, near)
+        return weights_of(newton(objective, near, data, AIM, keep=True)[0])
 
     return run
 
@@ -97,32 +110,66 @@ def sklearn_fit(data, layout, tol, solver):
     return run
 
 
-def numpy_newton(data, layout, tol, rows=None):
-    """Return Newton's method in plain NumPy: full steps, no loss.
+def sigmoid_of(library, z):
+    return torch.sigmoid(z) if library is torch else 1 / (1 + np.exp(-z))
+
+
+def plain_newton(data, layout, tol, rows=None, library=np):
+    """Return Newton's method in NumPy or PyTorch: full steps, no loss.
 
     With `rows` it goes chunk by chunk, so that all stays in the cache.
     """
     n = len(data.label)
-    table, label = table_of(data, layout, np.ones(n))
+    arrays = table_of(data, layout, np.ones(n))
     cuts = [slice(k, k + (rows or n)) for k in range(0, n, rows or n)]
+    table, label = map(library.asarray, arrays)
 
     def sums(weights, cut):
         part = table[cut]
-        p = 1 / (1 + np.exp(-(part @ weights)))
+        p = sigmoid_of(library, part @ weights)
         gradient = part.T @ (p - label[cut])
         return gradient, (part.T * (p * (1 - p))) @ part
 
     def run():
-        weights = np.zeros(3, table.dtype)
+        weights = library.zeros(3, dtype=table.dtype)
         for _ in range(50):
             parts = [sums(weights, cut) for cut in cuts]
             gradient, hessian = (
                 sum(part) / n for part in zip(*parts, strict=True)
             )
-            if np.linalg.norm(gradient) <= AIM:
+            if library.linalg.norm(gradient) <= AIM:
                 break
-            weights = weights - np.linalg.solve(hessian, gradient)
-        return weights
+            weights = weights - library.linalg.solve(hessian, gradient)
+        return weights.tolist()
+
+    return run
+
+
+def torch_lbfgs(data, layout, tol):
+    """Return PyTorch's L-BFGS, with its own loss and derivatives."""
+    table, label = map(
+        torch.tensor, table_of(data, layout, np.ones(len(data.label)))
+    )
+    loss_of = torch.nn.functional.binary_cross_entropy_with_logits
+
+    def run():
+        weights = torch.zeros(3, dtype=table.dtype, requires_grad=True)
+        optimizer = torch.optim.LBFGS(
+            [weights],
+            max_iter=1000,
+            tolerance_grad=tol,
+            tolerance_change=0,
+            line_search_fn="strong_wolfe",
+        )
+
+        def closure():
+            optimizer.zero_grad()
+            loss = loss_of(table @ weights, label)
+            loss.backward()
+            return loss
+
+        optimizer.step(closure)
+        return weights.tolist()
 
     return run
 
@@ -141,10 +188,18 @@ def contenders(n):
     for solver in ("newton-cholesky", "lbfgs"):
         make = partial(sklearn_fit, solver=solver)
         found[f"scikit-learn, {solver}"] = (make, of64 + of32, tolerances)
-    found["NumPy, float64"] = (numpy_newton, of64, none)
-    found["NumPy, float32"] = (numpy_newton, of32, none)
-    in_chunks = partial(numpy_newton, rows=ROWS)
+    in_chunks = partial(plain_newton, rows=ROWS)
+    found["NumPy, float64"] = (plain_newton, of64, none)
+    found["NumPy, float32"] = (plain_newton, of32, none)
     found["NumPy, in chunks"] = (in_chunks, of32, none)
+    if torch:
+        for name, make in (
+            ("float32", plain_newton),
+            ("in chunks", in_chunks),
+        ):
+            make = partial(make, library=torch)
+            found[f"PyTorch, {name}"] = (make, of32, none)
+        found["PyTorch, LBFGS"] = (torch_lbfgs, of32, tolerances[1:])
     return found
 
 
