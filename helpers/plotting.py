@@ -355,23 +355,6 @@ def plot_path(ax: Axes, w1, w2, numbered: Sequence[int] = ()) -> None:
         _write(ax, name, here, (-9, 0), PURPLE)
 
 
-def plot_ellipse(ax: Axes, center, covariance) -> None:
-    """Draw the ellipse that holds 95 % of a normal cloud, named at its top.
-
-    Its center is a pair of numbers, the covariance of shape (2, 2).
-    """
-    turn = np.linspace(0, 2 * np.pi, 181)
-    # The squared distance of two normal numbers exceeds −2 log 0.05 in 5 %.
-    radius = np.sqrt(-2 * np.log(0.05))
-    root = np.linalg.cholesky(np.asarray(covariance, float))
-    ring = root @ (radius * np.array([np.cos(turn), np.sin(turn)]))
-    x, y = ring + np.asarray(center, float)[:, None]
-    ax.plot(x, y, color=INK, lw=1.6)
-    top = int(y.argmax())
-    above = {"ha": "center", "va": "bottom"}
-    _write(ax, "95 %", (x[top], y[top]), (0, 4), INK, **above)
-
-
 def plot_cross(ax: Axes, x, y, x_ends, y_ends, label: str = "") -> None:
     """Mark a point, with a bar between the ends of each coordinate."""
     ax.plot(x_ends, [y, y], color=PURPLE, lw=1.6, zorder=4)

@@ -4,7 +4,6 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from scipy import stats
 
 from helpers import plotting
 from helpers.data import TRUE_LINE, Dataset, Line
@@ -100,14 +99,6 @@ def test_what_is_out_of_sight_moves_nothing_and_has_no_name(ax):
     plotting.plot_contour(ax, *grid, np.ones((2, 2)), "nowhere")
     assert not ax.texts
     assert ax.axis() == limits
-
-
-def test_an_ellipse_holds_95_percent(ax):
-    covariance = np.array([[2.0, 0.9], [0.9, 0.7]])
-    plotting.plot_ellipse(ax, (1.0, -2.0), covariance)
-    off = ax.lines[0].get_xydata() - [1.0, -2.0]
-    squared = np.einsum("ki,ij,kj->k", off, np.linalg.inv(covariance), off)
-    np.testing.assert_allclose(stats.chi2.cdf(squared, df=2), 0.95)
 
 
 def test_a_panel_shows_strongly_what_its_line_gets_wrong(ax):
