@@ -473,7 +473,8 @@ def _main(arguments: list[str]) -> None:
         jax.distributed.shutdown()
     except (Exception, KeyboardInterrupt) as error:
         reason = [*str(error).strip().splitlines(), type(error).__name__][0]
-        if re.search("Gloo|^(UNKNOWN|UNAVAIL|DEADLINE|ABORT)", str(error)):
+        lost = "Gloo|Barrier|^(UNKNOWN|UNAVAIL|DEADLINE|ABORT|CANCEL)"
+        if re.search(lost, str(error)):
             reason = f"another process is gone or silent: {reason}"
         print(reason, file=sys.stderr, flush=True)
         for other in others:
