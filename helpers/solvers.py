@@ -36,7 +36,7 @@ def point_parts(
         label: 0 or 1, of shape (n,).
 
     Returns:
-        Ten float32 arrays of shape (n,): the loss in nats; the gradient's b,
+        Ten float32 arrays of shape (n,). The loss in nats; the gradient's b,
         w1, w2; the Hessian's b b, b w1, b w2, w1 w1, w1 w2, w2 w2. Loss and
         gradient are NaN where a label is neither 0 nor 1.
 
