@@ -7,7 +7,7 @@ for dicts: b, w1, w2. What is not used of it, a compiled program leaves out.
 """
 
 from collections.abc import Callable
-from functools import cache, partial
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -45,11 +45,11 @@ def point_parts(
     """
     weights = params["params"]
     z = weights["w1"] * x + weights["w2"] * y + weights["b"]
-    p = jax.nn.sigmoid(z)
+    q = jax.nn.sigmoid(-jnp.abs(z))  # of the less likely label
     label = jnp.where((label == 0) | (label == 1), label, jnp.nan)
-    loss = jax.nn.relu(z) - label * z - jnp.log(jnp.maximum(p, 1 - p))
-    slope = p - label
-    curve = p * (1 - p)
+    loss = jax.nn.relu(z) - label * z - jnp.log1p(-q)
+    slope = jnp.where(z > 0, 1 - q, q) - label
+    curve = q * (1 - q)
     curve_x, curve_y = curve * x, curve * y
     gradient = slope, slope * x, slope * y
     hessian = curve, curve_x, curve_y, curve_x * x, curve_x * y, curve_y * y
@@ -103,14 +103,14 @@ def logistic_means(
         parts = point_parts(params, *chunk)
         return jax.tree.map(jnp.add, total, parts), None
 
-    # As long as a chunk, the total is summed up only once, at the end.
-    start = (0.0 * chunks[0][0],) * 10
+    # As long as a chunk, the total is summed up only once, at the end. Made
+    # like a chunk, it lies where the chunk lies, in shard_map too.
+    start = (jnp.zeros_like(chunks[0][0], float),) * 10
     total, _ = jax.lax.scan(add, start, chunks)
     rest = chunk_sums(params, *(column[whole:] for column in dataset))
     return jax.tree.map(lambda a, b: (a + b) / n, sum_parts(total), rest)
 
 
-@cache
 def by_autodiff(
     loss_fn: Callable[[Any, Any], jax.Array],
 ) -> Callable[[Any, Any], tuple[jax.Array, jax.Array, jax.Array]]:
@@ -121,8 +121,8 @@ def by_autodiff(
             and keep it: it is compared by identity, as in ``fit``.
 
     Returns:
-        An objective of any params, a pytree of floats, and any data set. The
-        same loss has the same one, so that it is compiled once.
+        An objective of any params, a pytree of floats, and any data set.
+        Make it once, too.
     """
 
     @jax.jit
@@ -150,72 +150,86 @@ def full_step(gradient: jax.Array, hessian: jax.Array) -> jax.Array:
         Minus the inverse of the Hessian, times the gradient, of shape (d,);
         NaN if the Hessian is not positive, or singular in float32.
     """
-    values, axes = jnp.linalg.eigh(hessian)
+    # Or it would depend on units what is singular.
+    scale = jnp.sqrt(jnp.diag(hessian))
+    values, axes = jnp.linalg.eigh(hessian / jnp.outer(scale, scale))
     values = jnp.where(values[0] > 1e-6 * values[-1], values, jnp.nan)
-    return -dot(axes, dot(gradient, axes) / values)
+    return -dot(axes, dot(gradient / scale, axes) / values) / scale
 
 
 class Place(NamedTuple):
-    """Where Newton's method is, and what the objective says there."""
+    """Where Newton's method is, what the objective says, the step to try."""
 
     flat: jax.Array
     loss: jax.Array
     gradient: jax.Array
     hessian: jax.Array
+    step: jax.Array
 
 
-@partial(jax.jit, static_argnames=("objective", "max_passes", "keep"))
+def damped(here: Place, there: Place) -> Place:
+    """Return there, if its loss is lower; else here, with half the step."""
+    # Rounding may lift the loss a little.
+    lower = there.loss <= here.loss + 1e-6 * jnp.abs(here.loss)
+    half = here._replace(step=here.step / 2)
+    return jax.tree.map(partial(jnp.where, lower), there, half)
+
+
+def undamped(here: Place, there: Place) -> Place:
+    """Return there, with the Hessian of here: no new one is computed."""
+    step = full_step(there.gradient, here.hessian)
+    return here._replace(flat=there.flat, gradient=there.gradient, step=step)
+
+
+def lasting(here: Place, there: Place) -> jax.Array:
+    """Return the mean curvature along a step over that where it began."""
+    change = dot(here.step, there.gradient - here.gradient)
+    return change / dot(here.step, dot(here.hessian, here.step))
+
+
+@partial(jax.jit, static_argnames=("objective", "keep"))
 def descend(
     objective: Callable[[Any, Any], tuple[jax.Array, jax.Array, jax.Array]],
     params: Any,
     dataset: Any,
-    tolerance: ArrayLike,
-    max_passes: int,
-    keep: bool,
+    tolerance: ArrayLike = 1e-6,
+    max_passes: ArrayLike = 100,
+    keep: bool = False,
 ) -> tuple[Any, jax.Array, jax.Array, jax.Array]:
-    """Go down in one compiled loop; ``newton`` calls it, and looks.
+    """Newton's method in one compiled loop, which can be mapped.
+
+    Arguments are those of ``newton``.
 
     Returns:
-        The params; the gradient's length at each pass, of shape
-        (max_passes,), NaN after the last; how many passes; and the mean
-        curvature along the last step over that where it began.
+        The params, NaN where ``newton`` would raise; how many passes were
+        made; the length of the last gradient; and ``lasting`` of the last
+        step.
     """
     flat, unravel = ravel_pytree(params)
+    choose = undamped if keep else damped
 
     def look(flat):
-        return Place(flat, *objective(unravel(flat), dataset))
+        loss, gradient, hessian = objective(unravel(flat), dataset)
+        step = full_step(gradient, hessian)
+        return Place(flat, loss, gradient, hessian, step)
 
     def goes_on(state):
-        place, step, _, passes, _ = state
-        far = ~(jnp.linalg.norm(place.gradient) <= tolerance)
-        return far & jnp.isfinite(step).all() & (passes < max_passes)
+        here, passes, _ = state
+        far = ~(jnp.linalg.norm(here.gradient) <= tolerance)
+        return far & jnp.isfinite(here.step).all() & (passes < max_passes)
 
     def one_pass(state):
-        here, step, norms, passes, bend = state
-        there = look(here.flat + step)
-        norms = norms.at[passes].set(jnp.linalg.norm(there.gradient))
-        change = dot(step, there.gradient - here.gradient)
-        bent = change / dot(step, dot(here.hessian, step))
-        if keep:  # the loss and the new Hessian are never computed
-            here = Place(there.flat, here.loss, there.gradient, here.hessian)
-            bend, step = bent, full_step(here.gradient, here.hessian)
-        else:  # rounding may lift the loss a little
-            lower = there.loss <= here.loss + 1e-6 * jnp.abs(here.loss)
-            here = jax.tree.map(partial(jnp.where, lower), there, here)
-            full = full_step(here.gradient, here.hessian)
-            bend = jnp.where(lower, bent, bend)
-            step = jnp.where(lower, full, step / 2)
-        return here, step, norms, passes + 1, bend
+        here, passes, _ = state
+        there = look(here.flat + here.step)
+        return choose(here, there), passes + 1, lasting(here, there)
 
     here = look(flat)
-    length = jnp.linalg.norm(here.gradient)
-    norms = jnp.full_like(length, jnp.nan, shape=max_passes).at[0].set(length)
-    step = full_step(here.gradient, here.hessian)
-    state = here, step, norms, 1, jnp.ones_like(length)
-    here, _, norms, passes, bend = jax.lax.while_loop(goes_on, one_pass, state)
-    arrived = (jnp.linalg.norm(here.gradient) <= tolerance) & (bend > 0.75)
+    start = here, 1, jnp.ones_like(here.loss)
+    here, passes, lasted = jax.lax.while_loop(goes_on, one_pass, start)
+    norm = jnp.linalg.norm(here.gradient)
+    arrived = (norm <= tolerance) & (lasted > 0.75)
     flat = jnp.where(arrived, here.flat, jnp.nan)
-    return unravel(flat), norms, passes, bend
+    return unravel(flat), passes, norm, lasted
 
 
 def newton(
@@ -225,7 +239,7 @@ def newton(
     tolerance: float = 1e-6,
     max_passes: int = 100,
     keep: bool = False,
-) -> tuple[Any, jax.Array]:
+) -> tuple[Any, int]:
     """Find the params where the gradient is nearly zero, by Newton's method.
 
     Each step goes to the bottom of the bowl that fits loss, slopes and
@@ -245,9 +259,7 @@ def newton(
             more passes are needed, such as the optimum of a sample.
 
     Returns:
-        The params, and the length of the gradient at each pass, of shape
-        (passes,). Traced, of shape (max_passes,), NaN after the last, and
-        the params are NaN where an error would be raised.
+        The params, and how many passes were made.
 
     Raises:
         ValueError: tolerance or max_passes is out of range, or tolerance is
@@ -256,70 +268,37 @@ def newton(
             that near, with a large tolerance.
 
     Source: J. Nocedal and S. J. Wright, "Numerical Optimization" (2006),
-    sections 3.1 and 3.4.
+    section 3.4; simpler, as any lower loss will do.
     """
     check_positive(tolerance=tolerance)
     check_whole(1, max_passes=max_passes)
-    params, norms, passes, bend = descend(
+    params, *found = descend(
         objective, params, dataset, tolerance, max_passes, keep
     )
-    if isinstance(norms, jax.core.Tracer):
-        return params, norms
-    norms, passes, bend = map(np.asarray, (norms, passes, bend))
-    norms = norms[:passes]
-    if not np.isfinite(norms[-1]):
+    passes, norm, lasted = (number.item() for number in found)
+    if not np.isfinite(norm):
         raise ValueError(
             "objective must return finite numbers, got NaN or infinity: look "
             "for them in params and dataset, where labels must be 0 or 1"
         )
-    if not norms[-1] <= tolerance:
-        if len(norms) < max_passes:
+    if not norm <= tolerance:
+        if passes < max_passes:
             raise ValueError(
                 "hessian of objective must be positive, got a singular one: "
                 "an input is constant or a copy of others, the labels are "
                 "separable, or params start too far away"
             )
         raise ValueError(
-            f"tolerance of {tolerance:.1e} was not reached in {len(norms)} "
-            f"passes: the gradient's length is {norms[-1]:.1e}. Ask for less, "
+            f"tolerance of {tolerance:.1e} was not reached in {passes} "
+            f"passes: the gradient's length is {norm:.1e}. Ask for less, "
             "start nearer, or allow more with max_passes"
         )
     # On the way to a lowest point the curvature stays, on the way to infinity
     # each step leaves 1/e of it, in the mean 0.63.
-    if not bend > 0.75:
+    if not lasted > 0.75:
         raise ValueError(
             "the loss must have a lowest point, but the last step still "
             "flattened its bowl: the labels are separable, or tolerance is "
             "too large"
         )
-    return params, norms
-
-
-def minibatches(key: jax.Array, dataset: Any, size: int) -> Any:
-    """Shuffle the examples and cut them into batches of one size.
-
-    Args:
-        key: a key of ``jax.random.key``; the same key gives the same batches.
-        dataset: a tuple of arrays with one leading axis of length n, such as
-            a ``Dataset``.
-        size: examples in a batch, from 1 to n.
-
-    Returns:
-        A tuple of the same type, its arrays of shape (n // size, size, …).
-        Each example is in it at most once: the rest of n / size is left out.
-
-    Raises:
-        ValueError: the arrays differ in length, or size is no whole number
-            from 1 to n.
-    """
-    # Past the end of a shorter one JAX takes its last row, without a word.
-    if len(set(lengths := [*map(len, dataset)])) > 1:
-        raise ValueError(
-            f"dataset must hold arrays of one length, got {lengths}"
-        )
-    n = len(dataset[-1])
-    check_whole(1, n, size=size)
-    count = n // size
-    order = jax.random.permutation(key, n)[: count * size]
-    rows = order.reshape(count, size)
-    return jax.tree.map(lambda column: jnp.asarray(column)[rows], dataset)
+    return params, passes
