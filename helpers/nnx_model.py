@@ -58,8 +58,7 @@ def model_loss(model: nnx.Module, dataset: Dataset) -> jax.Array:
     return binary_cross_entropy(model(*inputs), label).mean()
 
 
-@nnx.jit
-def nnx_step(
+def take_step(
     model: nnx.Module, optimizer: nnx.Optimizer, dataset: Dataset
 ) -> jax.Array:
     """Take one step on the whole data set, *in place*.
@@ -76,6 +75,9 @@ def nnx_step(
     loss, grads = nnx.value_and_grad(model_loss)(model, dataset)
     optimizer.update(model, grads)
     return loss
+
+
+nnx_step = nnx.jit(take_step)
 
 
 def from_linen(model: nnx.Module, params: Any) -> None:
