@@ -1,0 +1,106 @@
+/**
+ * Draw the loss over the weights w1 and w2, at a fixed b, and a run's path.
+ * On the ray from the origin through the true weights lie all those of the
+ * true line (if b grows too): the farther out, the surer.
+ *
+ * @param {SVGSVGElement} svg an empty one, for the page to style
+ */
+function weightsView(svg) {
+  // 200 pixels each way, the origin at (100, 150).
+  svg.setAttribute("viewBox", "-34 -8 246 232");
+  svg.innerHTML = `<svg width="200" height="200" style="overflow:hidden">
+    <path class="axis" d="M0 150H200M100 0V200"/>
+    <g class="known"><path class="contour"/><path class="ray"/>
+    <circle class="truth" r="6"/></g>
+    <path class="path"/><circle class="mark" r="5"/></svg>
+    <g style="text-anchor:middle"><text x="100" y="218">0</text>
+    <text class="tick" x="150" y="218"/><text x="200" y="218">w1</text></g>
+    <g style="text-anchor:end"><text x="-6" y="155">0</text>
+    <text class="tick" x="-6" y="105"/><text x="-6" y="10">w2</text></g>`;
+  const set = (name, values) => {
+    for (const key in values)
+      svg.querySelector(`.${name}`).setAttribute(key, values[key]);
+  };
+  let points, b, truth;
+  let edge = 0; // the w1 at the right
+  const pixels = ({ w1, w2 }) =>
+    [100 + (100 * w1) / edge, 150 - (100 * w2) / edge].map((n) => n.toFixed(1));
+
+  function loss(w1, w2) {
+    const { x, y, label } = points;
+    let [sum, product] = [0, 1];
+    for (let i = 0; i < x.length; i++) {
+      const logit = w1 * x[i] + w2 * y[i] + b;
+      sum += Math.max(label[i] ? -logit : logit, 0);
+      // One logarithm for many points: the view must keep up with a dial.
+      product *= 1 + Math.exp(-Math.abs(logit));
+      if (product < 1e300) continue;
+      sum += Math.log(product);
+      product = 1;
+    }
+    return (sum + Math.log(product)) / x.length;
+  }
+
+  /** Contours by marching squares, denser where the loss is low. */
+  function contours() {
+    const spots = Array.from({ length: 21 * 21 }, (_, i) => {
+      const [x, y] = [i % 21, Math.floor(i / 21)];
+      return [x, y, loss((edge * (x - 10)) / 10, (edge * (15 - y)) / 10)];
+    });
+    const heights = spots.map((spot) => spot[2]);
+    const [least, most] = [Math.min(...heights), Math.max(...heights)];
+    const cuts = [];
+    for (let k = 1; k < 9; k++) {
+      const level = least + (most - least) * (k / 9) ** 3;
+      for (let i = 0; i < 21 * 20; i++) {
+        if (i % 21 === 20) continue;
+        const square = [i, i + 1, i + 22, i + 21, i].map((j) => spots[j]);
+        for (let side = 0; side < 4; side++) {
+          const [[x, y, from], [x2, y2, to]] = square.slice(side);
+          if (from < level === to < level) continue;
+          const t = (level - from) / (to - from);
+          const cut = [x + t * (x2 - x), y + t * (y2 - y)];
+          cuts.push(cut.map((n) => (10 * n).toFixed(1)));
+        }
+      }
+    }
+    // Of each square two sides are cut, or four.
+    return cuts.map((cut, i) => "ML"[i % 2] + cut).join("");
+  }
+
+  function rescale() {
+    for (const tick of svg.querySelectorAll(".tick"))
+      tick.textContent = Number((edge / 2).toPrecision(2));
+    set("known", { visibility: truth ? "visible" : "hidden" });
+    if (!truth) return;
+    const [x, y] = pixels(truth);
+    set("contour", { d: contours() });
+    set("ray", { d: `M100 150l${99 * (x - 100)} ${99 * (y - 150)}` });
+    set("truth", { cx: x, cy: y });
+  }
+
+  const reach = ({ w1, w2 }) => Math.max(Math.abs(w1), -2 * w2, w2 / 1.5);
+
+  return {
+    /** While the truth is null, neither it nor the contours are shown. */
+    data(dataset, offset, weights) {
+      [points, b, truth, edge] = [dataset, offset, weights, 0];
+    },
+    /** Draw a run, rows of w1 and w2, up to row k. */
+    path(rows, k) {
+      const run = rows.slice(0, k + 1);
+      // A round number that holds start, truth and path, but for a far path.
+      const least = Math.max(reach(run[0]), reach(truth ?? run[0]));
+      const need = 1.1 * Math.min(Math.max(...run.map(reach), least), 3 * least);
+      const power = 10 ** Math.floor(Math.log10(need));
+      const wanted = power * [1, 2, 3, 5, 10].find((n) => n * power >= need);
+      if (wanted !== edge) {
+        edge = wanted;
+        rescale();
+      }
+      const [cx, cy] = pixels(run[k]);
+      set("mark", { cx, cy, "data-w1": run[k].w1, "data-w2": run[k].w2 });
+      set("path", { d: `M${run.map(pixels).join("L")}` });
+    },
+  };
+}
