@@ -26,41 +26,39 @@ function weightsView(svg) {
   const pixels = ({ w1, w2 }) =>
     [100 + (100 * w1) / edge, 150 - (100 * w2) / edge].map((n) => n.toFixed(1));
 
+  /** The loss to draw by: of a thousand points if there are more. */
   function loss(w1, w2) {
     const { x, y, label } = points;
-    let [sum, product] = [0, 1];
-    for (let i = 0; i < x.length; i++) {
+    const every = Math.ceil(x.length / 1000);
+    let sum = 0;
+    for (let i = 0; i < x.length; i += every) {
       const logit = w1 * x[i] + w2 * y[i] + b;
+      sum += Math.log(1 + Math.exp(-Math.abs(logit)));
       sum += Math.max(label[i] ? -logit : logit, 0);
-      // One logarithm for many points: the view must keep up with a dial.
-      product *= 1 + Math.exp(-Math.abs(logit));
-      if (product < 1e300) continue;
-      sum += Math.log(product);
-      product = 1;
     }
-    return (sum + Math.log(product)) / x.length;
+    return sum;
   }
 
   /** Contours by marching squares, denser where the loss is low. */
   function contours() {
-    const spots = Array.from({ length: 21 * 21 }, (_, i) => {
-      const [x, y] = [i % 21, Math.floor(i / 21)];
-      return [x, y, loss((edge * (x - 10)) / 10, (edge * (15 - y)) / 10)];
+    const spots = Array.from({ length: 33 * 33 }, (_, i) => {
+      const [x, y] = [i % 33, Math.floor(i / 33)];
+      return [x, y, loss((edge * (x - 16)) / 16, (edge * (24 - y)) / 16)];
     });
     const heights = spots.map((spot) => spot[2]);
     const [least, most] = [Math.min(...heights), Math.max(...heights)];
     const cuts = [];
     for (let k = 1; k < 9; k++) {
       const level = least + (most - least) * (k / 9) ** 3;
-      for (let i = 0; i < 21 * 20; i++) {
-        if (i % 21 === 20) continue;
-        const square = [i, i + 1, i + 22, i + 21, i].map((j) => spots[j]);
+      for (let i = 0; i < 33 * 32; i++) {
+        if (i % 33 === 32) continue;
+        const square = [i, i + 1, i + 34, i + 33, i].map((j) => spots[j]);
         for (let side = 0; side < 4; side++) {
           const [[x, y, from], [x2, y2, to]] = square.slice(side);
           if (from < level === to < level) continue;
           const t = (level - from) / (to - from);
           const cut = [x + t * (x2 - x), y + t * (y2 - y)];
-          cuts.push(cut.map((n) => (10 * n).toFixed(1)));
+          cuts.push(cut.map((n) => (6.25 * n).toFixed(1)));
         }
       }
     }
