@@ -1,6 +1,7 @@
 """A training run to move through: drawn in chapter 4, taught in none.
 
-``scrubber.html`` beside this file holds its styles, its frame and its script.
+``scrubber.html`` beside this file holds its styles, its frame and its script,
+``weights_view.js`` the view of the weights, which the playground shows, too.
 """
 
 from collections.abc import Sequence
@@ -114,7 +115,9 @@ def training_scrubber(
         for name, part in (("RIGHT", False), ("WRONG", True)):
             chosen = np.flatnonzero((label == kind) & (wrong[still] == part))
             fields[f"{name}_{kind}"] = "".join(marks[i] for i in chosen)
-    html = (Path(__file__).parent / "scrubber.html").read_text("utf-8")
+    here = Path(__file__).parent
+    fields["VIEW"] = (here / "weights_view.js").read_text("utf-8")
+    html = (here / "scrubber.html").read_text("utf-8")
     for name, text in fields.items():
         html = html.replace(f"[[{name}]]", str(text))
     return Scrubber(

@@ -10,10 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jax
+import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from manuscript import DOCUMENTS, fail_on, read
 from playwright.sync_api import Browser, Page
+
+from helpers.data import make_dataset
 
 pytestmark = pytest.mark.book
 
@@ -142,7 +146,8 @@ def test_page_needs_no_scripts(document, open_page):
     ]
     if document == SCRUBBED:
         seen += [".training-run .learned path", ".training-run circle"]
-        assert not page.locator(".training-run input").is_visible()
+        for unseen in ("input", "button", ".weights"):
+            assert not page.locator(f".training-run {unseen}").is_visible()
     for selector in seen:
         if not page.locator(selector).first.is_visible():
             problems.append(f"{selector} is not to be seen")
@@ -267,7 +272,9 @@ SEEN = """figure => {
     text: figure.querySelector("output").innerText,
     said: get("input", "aria-valuetext"),
     line: get(".learned", "transform"),
-    dot: get("circle", "cx"),
+    dot: get(".loss circle", "cx"),
+    weights: ["w1", "w2"].map(
+      w => `${w} ${(+get(".mark", `data-${w}`)).toFixed(3)}`),
     wrong: count(".label-0.wrong") + count(".label-1.wrong"),
   };
 }"""
@@ -297,6 +304,8 @@ def test_scrubber_moves_by_keyboard(open_page):
         title = f"epoch {epoch}: loss {loss}, {right}\u202f% right"
         assert seen[key]["text"].startswith(title)
         assert seen[key]["said"].startswith(title)
+        weights = ", ".join(seen[key]["weights"]).replace("-", "−")
+        assert weights in seen[key]["text"]
         assert seen[key]["wrong"] == round(1000 - 10 * float(right))
     assert len({s["line"] for s in (still, *seen.values())}) == 3
     assert len({s["dot"] for s in (still, *seen.values())}) == 3
@@ -306,4 +315,21 @@ def test_scrubber_moves_by_keyboard(open_page):
     for _ in range(20):
         slider.press("ArrowRight")
     assert figure.evaluate(SEEN) == still
+    play = figure.get_by_role("button")
+    play.click()
+    assert play.inner_text() == "Pause"
+    figure.get_by_text("Play", exact=True).wait_for()
+    assert figure.evaluate(SEEN) == seen["End"]
     fail_on(problems)
+
+
+def test_map_of_weights_has_lines_of_equal_loss(open_page):
+    page, _ = open_page(f"{SCRUBBED}.html")
+    drawn = page.locator(".training-run .contour").get_attribute("d")
+    ends = np.array(re.findall(r"[\d.]+", drawn), float).reshape(-1, 2, 2)
+    w1, w2 = (ends[..., 0] - 100) * 0.03, (150 - ends[..., 1]) * 0.03
+    x, y, label = map(np.asarray, make_dataset(jax.random.key(1)))
+    logit = np.multiply.outer(w1, x) + np.multiply.outer(w2, y) + 0.118
+    loss = (np.logaddexp(0, logit) - label * logit).mean(axis=-1)
+    assert np.ptp(loss, axis=1).max() < 0.01
+    assert loss.min() < 0.327
