@@ -315,6 +315,8 @@ def test_scrubber_moves_by_keyboard(open_page):
     for _ in range(20):
         slider.press("ArrowRight")
     assert figure.evaluate(SEEN) == still
+    slider.press("End")
+    slider.press("PageDown")
     play = figure.get_by_role("button")
     play.click()
     assert play.inner_text() == "Pause"
