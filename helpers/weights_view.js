@@ -6,6 +6,7 @@
  * @param {SVGSVGElement} svg an empty one, for the page to style
  */
 function weightsView(svg) {
+  const EDGES = [0.5, 1, 2, 3, 5, 10, 20, 30, 50, 100, 200, 300];
   // 200 pixels each way, the origin at (100, 150).
   svg.setAttribute("viewBox", "-34 -8 246 232");
   svg.innerHTML = `<svg width="200" height="200" style="overflow:hidden">
@@ -22,7 +23,7 @@ function weightsView(svg) {
       svg.querySelector(`.${name}`).setAttribute(key, values[key]);
   };
   let points, b, truth;
-  let edge = 0; // the w1 at the right
+  let edge; // w1 is shown from -edge to edge
   const pixels = ({ w1, w2 }) =>
     [100 + (100 * w1) / edge, 150 - (100 * w2) / edge].map((n) => n.toFixed(1));
 
@@ -68,7 +69,7 @@ function weightsView(svg) {
 
   function rescale() {
     for (const tick of svg.querySelectorAll(".tick"))
-      tick.textContent = Number((edge / 2).toPrecision(2));
+      tick.textContent = edge / 2;
     set("known", { visibility: truth ? "visible" : "hidden" });
     if (!truth) return;
     const [x, y] = pixels(truth);
@@ -87,11 +88,10 @@ function weightsView(svg) {
     /** Draw a run, rows of w1 and w2, up to row k. */
     path(rows, k) {
       const run = rows.slice(0, k + 1);
-      // A round number that holds start, truth and path, but for a far path.
+      // Room for start, truth and path, unless the path goes far.
       const least = Math.max(reach(run[0]), reach(truth ?? run[0]));
-      const need = 1.1 * Math.min(Math.max(...run.map(reach), least), 3 * least);
-      const power = 10 ** Math.floor(Math.log10(need));
-      const wanted = power * [1, 2, 3, 5, 10].find((n) => n * power >= need);
+      const most = Math.min(Math.max(...run.map(reach), least), 3 * least);
+      const wanted = EDGES.find((one) => one > 1.1 * most) ?? 1000;
       if (wanted !== edge) {
         edge = wanted;
         rescale();
