@@ -210,20 +210,38 @@ def test_theme_follows_the_system_and_the_switch(open_page, origin):
     fail_on(problems)
 
 
-def found(page: Page, word: str) -> set[str]:
-    """Search for a word by keyboard; return the pages that have it."""
-    page.locator("button[class*=search]").first.press("Enter")
-    page.keyboard.type(word)
-    page.keyboard.press("Enter")
-    page.get_by_text("Search finished").wait_for()
+def found(page: Page) -> list[str]:
+    """Return where the search leads, the best place first."""
+    page.locator("#search-status:not(:empty)").wait_for()
     links = page.locator("#search-results a").all()
-    return {link.get_attribute("href").split("#")[0] for link in links}
+    return [link.get_attribute("href") for link in links]
 
 
 @pytest.mark.parametrize("document", [f"{INTRO}.html", LOST])
-def test_search_finds_a_word_by_keyboard(document, open_page):
+def test_search_leads_to_a_section_by_keyboard(document, open_page, origin):
     page, _ = open_page(document)
-    assert any(f"{CHAPTER}.html" in href for href in found(page, "sigmoid"))
+    page.locator("button[class*=search]").first.press("Enter")
+    page.keyboard.type("learning rate")
+    page.keyboard.press("Enter")
+    assert found(page)[0].startswith(f"{SCRUBBED}.html#")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"{origin}/{SCRUBBED}.html#*")
+    heading = page.locator(":target :is(h2, h3)").first
+    assert 0 <= heading.bounding_box()["y"] < WIDE["height"] / 2
+
+
+def test_search_knows_words_also_from_a_folder(open_page, built):
+    page, problems = open_page("search.html?q=rate", PHONE)
+    assert found(page)[0].startswith(f"{SCRUBBED}.html#")
+    # As a word: "separate" is none.
+    for result in page.locator("#search-results li").all_inner_texts():
+        assert re.search(r"(?i)\brat", result)
+    problems += [*axe_problems(page), *too_wide(page)]
+    page.goto(f"{(built / 'search.html').as_uri()}?q=xylophone")
+    assert found(page) == []
+    assert page.get_by_text("No section has “xylophone”").is_visible()
+    fail_on(problems)
 
 
 def test_menu_opens_on_a_phone(open_page):

@@ -199,10 +199,9 @@ def hang_lines(pre: re.Match) -> str:
 
 def finish(app: Sphinx, pagename, templatename, context, doctree) -> None:
     """Mend the page's markup, and let its scripts wait until it is read."""
-    if pagename != "search":  # whose own scripts need the others at once
-        tag = context["js_tag"]
-        late = r"<script (?=[^>]*src=)(?![^>]*documentation_options)"
-        context["js_tag"] = lambda js: re.sub(late, r"\g<0>defer ", tag(js))
+    tag = context["js_tag"]
+    late = r"<script (?=[^>]*src=)(?![^>]*documentation_options)"
+    context["js_tag"] = lambda js: re.sub(late, r"\g<0>defer ", tag(js))
     if doctree is None:
         return
     pictures = {name: path for path, name in app.builder.images.items()}
