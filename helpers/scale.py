@@ -99,7 +99,7 @@ def chunk_rows(
     """
 
     def few(indices):
-        # Two loops: one that draws and adds up took 13 % longer.
+        # Two loops: one that draws and adds up takes a tenth longer.
         chunks = jax.lax.map(partial(make_chunk, key), indices)
         return jax.lax.map(partial(chunk_row, weights), chunks)
 
