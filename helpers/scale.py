@@ -223,7 +223,7 @@ def newton_passes(
         ValueError: tolerance was not reached, or a number is not finite.
     """
     passes = [*passes]
-    while not passes or np.linalg.norm(passes[-1][4:7]) > tolerance:
+    while not passes or not np.linalg.norm(passes[-1][4:7]) <= tolerance:
         if len(passes) == MAX_PASSES:
             raise ValueError(
                 f"tolerance of {tolerance:.1e} was not reached in "
@@ -260,6 +260,8 @@ def find_start(
 
 
 # The command
+
+_SHARED = "--checkpoint must be in a folder that all processes share"
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -367,11 +369,12 @@ def _checkpoint(
     passes, how = (), ocp.args.StandardRestore()
     try:
         before = manager.metadata().custom_metadata
+        _check_equal(repr(before).encode(), _SHARED)
         if before == settings and manager.latest_step() is not None:
             passes = manager.restore(manager.latest_step(), args=how)["passes"]
             passes.reshape(-1, 16)
-    except jax.errors.JaxRuntimeError:  # another process is gone
-        raise
+    except (jax.errors.JaxRuntimeError, AssertionError):
+        raise  # another process is gone, or sees another folder
     except Exception as error:
         raise ValueError(
             f"checkpoint {folder} is damaged, or none of this program: name "
@@ -417,10 +420,7 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
     same = settings, options.tolerance, bool(options.checkpoint)
     _check_equal(repr(same).encode(), "options must be those of all processes")
     passes, keep = _checkpoint(options.checkpoint, settings)
-    _check_equal(
-        np.asarray(passes, float).tobytes(),
-        "--checkpoint must be in a folder that all processes share",
-    )
+    _check_equal(np.asarray(passes, float).tobytes(), _SHARED)
     bar = tqdm(
         unit=" chunks",
         leave=False,

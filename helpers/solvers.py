@@ -48,7 +48,8 @@ def point_parts(
     q = jax.nn.sigmoid(-jnp.abs(z))  # of the less likely label
     label = jnp.where((label == 0) | (label == 1), label, jnp.nan)
     loss = jax.nn.relu(z) - label * z - jnp.log1p(-q)
-    slope = jnp.where(z > 0, 1 - q, q) - label
+    likelier = (z > 0) == (label == 1)
+    slope = (1 - 2 * label) * jnp.where(likelier, q, 1 - q)
     curve = q * (1 - q)
     curve_x, curve_y = curve * x, curve * y
     gradient = slope, slope * x, slope * y
@@ -265,7 +266,7 @@ def newton(
         ValueError: tolerance or max_passes is out of range, or tolerance is
             not reached; the Hessian is singular, or a number is not finite;
             or the loss has no lowest point, as with separable labels, or none
-            that near, with a large tolerance.
+            that near, with a large tolerance; with keep, params are too far.
 
     Source: J. Nocedal and S. J. Wright, "Numerical Optimization" (2006),
     section 3.4; simpler, as any lower loss will do.
@@ -296,6 +297,12 @@ def newton(
     # On the way to a lowest point the curvature stays, on the way to infinity
     # each step leaves 1/e of it, in the mean 0.63.
     if not lasted > 0.75:
+        if keep:
+            raise ValueError(
+                "params must be nearer the end with keep, where the Hessian "
+                f"is that of the end: {lasted:.2f} of it was left there. Or "
+                "the labels are separable: without keep you are told"
+            )
         raise ValueError(
             "the loss must have a lowest point, but the last step still "
             "flattened its bowl: the labels are separable, or tolerance is "
