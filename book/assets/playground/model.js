@@ -6,7 +6,6 @@
  * @typedef {"w1" | "w2" | "b"} Name
  * @typedef {{step: number, first: Line, second: Line}} State
  * @typedef {"sgd" | "momentum" | "adam"} Optimizer
- * @typedef {{loss: number, accuracy: number}} Scores loss in nats
  */
 const PlaygroundModel = (() => {
   /** The blog's start: `helpers.model.BLOG_PARAMS`. */
@@ -26,23 +25,26 @@ const PlaygroundModel = (() => {
     Math.max(logit, 0) + Math.log1p(Math.exp(-Math.abs(logit)));
 
   /**
-   * Mean loss and its gradient. Source: Bishop, equation 4.91.
+   * How a line does on points with labels, and the gradient of its loss.
+   * Source: Bishop, equation 4.91.
    * @param {Line} params
    * @param {Dataset} dataset
+   * @param {number} threshold of the logit, above which it says 1
    */
-  function lossAndGradient(params, { x, y, label }) {
+  function scores(params, { x, y, label }, threshold = 0) {
     const n = x.length;
     const gradient = build(() => 0);
-    let loss = 0;
+    let [loss, right] = [0, 0];
     for (let i = 0; i < n; i++) {
       const logit = params.w1 * x[i] + params.w2 * y[i] + params.b;
       const slope = (sigmoid(logit) - label[i]) / n;
       loss += softplus(label[i] ? -logit : logit) / n;
+      right += Number(logit > threshold) === label[i] ? 1 : 0;
       gradient.w1 += slope * x[i];
       gradient.w2 += slope * y[i];
       gradient.b += slope;
     }
-    return { loss, gradient };
+    return { loss, accuracy: right / n, gradient };
   }
 
   /** @returns {State} */
@@ -57,10 +59,9 @@ const PlaygroundModel = (() => {
    * @param {number} rate
    * @param {Line} params
    * @param {State} state
-   * @param {Dataset} dataset
+   * @param {Line} gradient
    */
-  function step(optimizer, rate, params, state, dataset) {
-    const { gradient } = lossAndGradient(params, dataset);
+  function step(optimizer, rate, params, state, gradient) {
     const count = state.step + 1;
     const adam = optimizer === "adam";
     const [keep, add] = { sgd: [0, 1], momentum: [0.9, 1], adam: [0.9, 0.1] }[
@@ -80,23 +81,6 @@ const PlaygroundModel = (() => {
       params: build((k) => params[k] - rate * update[k]),
       state: { step: count, first, second },
     };
-  }
-
-  /**
-   * How a line does on points with labels.
-   * @param {Line} params
-   * @param {Dataset} dataset
-   * @returns {Scores}
-   */
-  function scores(params, dataset) {
-    const { x, y, label } = dataset;
-    let right = 0;
-    for (let i = 0; i < x.length; i++) {
-      const logit = params.w1 * x[i] + params.w2 * y[i] + params.b;
-      right += Number(logit > 0) === label[i] ? 1 : 0;
-    }
-    const { loss } = lossAndGradient(params, dataset);
-    return { loss, accuracy: right / x.length };
   }
 
   /**
@@ -123,9 +107,9 @@ const PlaygroundModel = (() => {
    * given the true one, the line's is normal, too.
    * @param {Line} params
    * @param {Line} truth
-   * @returns {Scores}
+   * @param {number} threshold of the logit, above which it says 1
    */
-  function freshScores(params, truth) {
+  function freshScores(params, truth, threshold = 0) {
     const [xx, yy] = [PlaygroundData.X_SD ** 2, PlaygroundData.Y_SD ** 2];
     const covariance = (/** @type {Line} */ u, /** @type {Line} */ v) =>
       xx * u.w1 * v.w1 + yy * u.w2 * v.w2;
@@ -138,7 +122,8 @@ const PlaygroundModel = (() => {
     PLACES.forEach((z, i) => {
       const p = sigmoid(truth.b + spread * z);
       const mean = params.b + slope * z;
-      const above = rest ? normalBelow(mean / rest) : Number(mean > 0);
+      const over = mean - threshold;
+      const above = rest ? normalBelow(over / rest) : Number(over > 0);
       loss += MASSES[i] * (softplus(params.b + own * z) - p * mean);
       accuracy += MASSES[i] * (p * above + (1 - p) * (1 - above));
     });

@@ -1,26 +1,21 @@
 "use strict";
-/* global PlaygroundData, PlaygroundModel */
+/* global PlaygroundData, PlaygroundModel, weightsView */
 /**
- * The page. What it shows follows from `dials`, `epoch`, `ends`, `rival` and
- * `stage` alone; `draw` shows it.
+ * The page. What it shows follows from `dials`, `epoch`, `discs`, `rival`,
+ * `judged` and `ghost` alone; `draw` shows it.
  */
 (() => {
   const { freshScores, initialState, scores, step, START } = PlaygroundModel;
-  const LAST = 300;
+  const $ = (id) => /** @type {any} */ (document.getElementById(`play-${id}`));
+  const put = (id, text) => ($(id).textContent = text);
+  const path = (id, d) => $(id).setAttribute("d", d);
   const thirds = Array.from({ length: 13 }, (_, i) =>
     i % 3 ? `${i - 6}/3` : `${(i - 6) / 3}`,
   );
-  const CHOICES = {
+  const SLIDERS = {
     scale: ["0.1", "0.2", "0.5", "1", "2", "5", "10"],
     slope: thirds,
     points: ["10", "20", "50", "100", "200", "500", "1000", "2000", "5000"],
-    rate: ["0.003", "0.01", "0.03", "0.1", "0.3", "1", "3", "10", "30", "100"],
-    optimizer: ["sgd", "momentum", "adam"],
-  };
-  const OPTAX = {
-    sgd: ["sgd", ""],
-    momentum: ["sgd", ", momentum=0.9"],
-    adam: ["adam", ""],
   };
   const DEFAULTS = {
     key: "1",
@@ -29,232 +24,180 @@
     slope: "-1/3",
     rate: "0.3",
     optimizer: "sgd",
+    threshold: "0",
   };
+  const LEVEL = "-3,0,3,0";
+  const LAST = 300;
   // The plane: x from -7 to 7, y from -3.5 to 3.5, 50 pixels to one of each.
   const RIGHT = 7;
   const TOP = 3.5;
-  // Near the middle, so that both handles stay in view on a steep line.
-  const HANDLE = 1.5;
   const across = (x) => 50 * (RIGHT + x);
   const down = (y) => 50 * (TOP - y);
   const pixel = (value) => String(Math.round(10 * value) / 10);
-
-  const $ = (id) => /** @type {any} */ (document.getElementById(`play-${id}`));
   const show = (value, digits = 2) =>
     value.toFixed(digits).replace(/^-(?=0\.?0*$)/, "").replace("-", "\u2212");
   const percent = (share) => `${show(100 * share, 1)}\u202f%`;
+  const view = weightsView($("view"));
+  const app = $("app");
 
   /** @type {Record<string, any>} */
   let dials = { ...DEFAULTS };
   let truth, dataset, limit, run;
   let epoch = 0;
-  let ends = [0, 0]; // the height of your line at either handle
-  let drawn = false; // whether you moved it
-  /** @type {number[] | null} the ends of the line that a link brought */
-  let rival = null;
-  /** @type {"draw" | "judged" | "model"} what the plane is about */
-  let stage = "draw";
+  let discs = ends(LEVEL); // your line goes through both
+  let rival = ""; // as text, the discs that a link brought
+  let judged = false;
+  let ghost = []; // the run before the last turn of a dial
+  let settled = true; // whether that dial has been let go
+  let viewed; // the truth that the view shows
   let timer = 0;
   let speech = 0;
   let spoken = 0;
 
-  /** Your line as a rule: label 1 above it. */
-  const rule = (/** @type {number[]} */ [left, right]) => ({
-    w1: (left - right) / (2 * HANDLE),
-    w2: 1,
-    b: -(left + right) / 2,
-  });
+  /** Two places in the plane, unless they are too near to make a line. */
+  function ends(text) {
+    const [x, y, toX, toY, ...more] = text.split(",").map(Number);
+    const apart = Math.hypot(toX - x, toY - y) >= 1;
+    const inside = [x / 6.7, y / 3.2, toX / 6.7, toY / 3.2].every(
+      (share) => Math.abs(share) <= 1,
+    );
+    return apart && inside && !more.length ? [[x, y], [toX, toY]] : null;
+  }
 
+  const fromLeft = (a, b) => a[0] - b[0] || a[1] - b[1];
+
+  /** A line as a rule: label 1 above it, and left of it if it is vertical. */
+  function rule(places) {
+    const [[x, y], [toX, toY]] = [...places].sort(fromLeft);
+    const [w1, w2] = [y - toY, toX - x];
+    return { w1, w2, b: -w1 * x - w2 * y };
+  }
+
+  function measure(params, threshold = 0) {
+    const own = scores(params, dataset, threshold);
+    return { own, fresh: freshScores(params, truth, threshold) };
+  }
+
+  /** Make the data, and train as far as before. */
   function restart() {
     const factor = Number(dials.scale);
     const w1 = 6 - thirds.indexOf(dials.slope);
     truth = { w1: factor * w1, w2: factor * 3, b: factor * 0.1 };
-    dataset = PlaygroundData.makeDataset(
-      Number(dials.key),
-      Number(dials.points),
-      truth,
-    );
+    const [seed, n] = [dials.key, dials.points].map(Number);
+    dataset = PlaygroundData.makeDataset(seed, n, truth);
     limit = freshScores(truth, truth);
-    run = [measure(START, initialState())];
-    epoch = 0;
+    run = [];
+    reach(epoch);
   }
 
-  function measure(params, state) {
-    const own = scores(params, dataset);
-    return { params, state, own, fresh: freshScores(params, truth) };
-  }
-
-  /** Train up to this epoch, unless that is done. */
   function reach(wanted) {
-    while (run.length <= wanted) {
-      const { params, state } = run[run.length - 1];
-      const rate = Number(dials.rate);
-      const next = step(dials.optimizer, rate, params, state, dataset);
-      run.push(measure(next.params, next.state));
+    epoch = Math.min(wanted, LAST);
+    const [rate, threshold] = [dials.rate, dials.threshold].map(Number);
+    while (run.length <= epoch) {
+      const last = run[run.length - 1];
+      const { params, state } = last
+        ? step(dials.optimizer, rate, last.params, last.state, last.own.gradient)
+        : { params: START, state: initialState() };
+      run.push({ params, state, ...measure(params, threshold) });
     }
-    return run[wanted];
   }
 
-  /** The first epoch that beats this accuracy, or -1. */
-  function overtaken(accuracy) {
-    for (let k = 0; k <= LAST; k++)
-      if (reach(k).fresh.accuracy > accuracy) return k;
-    return -1;
+  /** A hidden slope stands in it as a number that nobody reads at a glance. */
+  function address(open, more) {
+    const puzzle = 13 * dials.key + ((8 * thirds.indexOf(dials.slope)) % 13);
+    const slope = open ? { slope: dials.slope } : { slope: "", puzzle };
+    const all = { ...dials, ...slope, line: String(discs), ...more };
+    const usual = { ...DEFAULTS, line: LEVEL };
+    const hash = Object.entries(all)
+      .filter(([name, value]) => value && value !== usual[name])
+      .map((entry) => entry.join("="));
+    return `${location.href.split("#")[0]}#${hash.join("&") || "epoch=0"}`;
   }
 
-  function address(more) {
-    const changed = Object.entries({ ...dials, ...more }).filter(
-      ([name, value]) => value !== DEFAULTS[name],
-    );
-    const hash = changed.map(([name, value]) => `${name}=${value}`).join("&");
-    return `${location.href.split("#")[0]}#${hash || "epoch=0"}`;
-  }
-
-  /** A line in it, even an empty one, hides the true line. */
   function remember() {
-    const line = rival ? rival.join(",") : stage === "draw" ? "" : null;
-    const more = { ...(line !== null && { line }), ...(epoch && { epoch }) };
-    history.replaceState(null, "", address(more));
+    const link = address(judged, { beat: rival, epoch });
+    history.replaceState(null, "", link);
+  }
+
+  function isUsable(name, text) {
+    if (name === "line" || name === "beat") return ends(text);
+    if (name === "puzzle") return /^\d{1,11}$/.test(text);
+    if (name === "epoch") return /^\d{1,3}$/.test(text) && text <= LAST;
+    if (!Object.hasOwn(DEFAULTS, name)) return false;
+    if (SLIDERS[name]) return SLIDERS[name].includes(text);
+    $(name).value = text; // a browser drops what is no option
+    return $(name).value === text && $(name).checkValidity();
   }
 
   /** Set everything as the address says; say what in it is unusable. */
   function read() {
-    const [hash] = location.hash.slice(1).match(/.*=.*/) ?? [""];
-    if (!hash && location.hash && run) return; // a heading's
-    const { line, epoch: wanted = "0", ...asked } = Object.fromEntries(
-      new URLSearchParams(hash),
-    );
-    const refused = [];
+    const hash = location.hash.includes("=") ? location.hash.slice(1) : "";
+    if (run && location.hash && !hash) return; // a heading's
+    const [given, refused] = [{}, []];
+    for (const [name, text] of new URLSearchParams(hash))
+      if (isUsable(name, text)) given[name] = text;
+      else refused.push(`${name}=${text}`);
+    const { puzzle, line, beat = "", epoch: wanted = 0, ...turned } = given;
     stop();
-    [dials, ends, rival, drawn] = [{ ...DEFAULTS }, [0, 0], null, false];
-    for (const [name, value] of Object.entries(asked)) {
-      if (name === "key" && isKey(value)) dials.key = String(Number(value));
-      else if (CHOICES[name]?.includes(value)) dials[name] = value;
-      else refused.push(`${name}=${value}`);
-    }
+    dials = { ...DEFAULTS, ...turned };
+    if (puzzle) dials.slope = thirds[(5 * puzzle) % 13];
+    if (line) discs = ends(line); // else it stays
+    [rival, judged, ghost] = [beat, hash !== "" && !puzzle, []];
+    epoch = Number(wanted);
     restart();
-    if (line) {
-      const given = line.split(",").map(Number);
-      if (/\d,-?\d/.test(line) && given.every((end) => Math.abs(end) <= TOP))
-        rival = given;
-      else refused.push(`line=${line}`);
-    }
-    if (/^\d+$/.test(wanted) && Number(wanted) <= LAST)
-      reach((epoch = Number(wanted)));
-    else refused.push(`epoch=${wanted}`);
-    const puzzle = hash === "" || rival || line === "";
-    stage = puzzle ? "draw" : "model";
     draw();
-    if (refused.length)
-      say(`No such setting: ${refused.join(", ")}.`);
-    else if (stage === "draw") invite();
+    if (hash) remember();
+    if (refused.length) say(`No such setting: ${refused.join(", ")}.`);
     else report();
-  }
-
-  const isKey = (text) => /^\d{1,10}$/.test(text) && Number(text) < 2 ** 32;
-
-  async function copy(button, link, what) {
-    try {
-      await navigator.clipboard.writeText(link);
-      say(`Copied the link to ${what}.`);
-      const text = button.textContent;
-      if (text === "Copied") return;
-      button.textContent = "Copied";
-      window.setTimeout(() => (button.textContent = text), 2000);
-    } catch {
-      // From a folder there is no clipboard.
-      say(`Copy this link to ${what}: ${link}`);
-    }
   }
 
   /** Have it read aloud, if need be again, once all has settled. */
   function speak(text) {
     window.clearTimeout(speech);
-    $("spoken").textContent = "";
-    speech = window.setTimeout(() => ($("spoken").textContent = text), 400);
+    put("spoken", "");
+    speech = window.setTimeout(put, 400, "spoken", text);
     spoken = Date.now();
   }
 
   function say(text) {
-    $("status").textContent = text;
+    put("status", text);
     speak(text);
   }
 
-  const invite = () => say(`Play ends after ${LAST} epochs.`);
-
   function summary() {
+    if (!epoch) return `Play trains for up to ${LAST} epochs.`;
     const { own, fresh } = run[epoch];
-    return (
-      `Epoch ${epoch}: right on ${percent(own.accuracy)} of these points, on ` +
-      `${percent(fresh.accuracy)} of fresh ones; loss ${show(own.loss)} and ${show(fresh.loss)}.`
-    );
+    const [right, onFresh] = [own.accuracy, fresh.accuracy].map(percent);
+    return `Epoch ${epoch}: right on ${right} of these points, ${onFresh} of fresh; loss ${show(own.loss)}.`;
   }
 
   const report = () => say(summary());
 
   function verdict() {
-    if (stage === "draw")
-      return $("verdict").dataset[rival ? "challenge" : "alone"];
-    const [mine, theirs] = [ends, rival ?? ends].map(
-      (line) => freshScores(rule(line), truth).accuracy,
+    const onFresh = (places) => freshScores(rule(places), truth).accuracy;
+    const toBeat = rival && `${percent(onFresh(ends(rival)))} is to beat. `;
+    if (!judged) return toBeat + $("verdict").dataset.ask;
+    const mine = onFresh(discs);
+    const passed = run
+      .slice(0, epoch + 1)
+      .findIndex(({ fresh }) => fresh.accuracy > mine);
+    const race = passed < 0 ? "is behind" : `passed you in epoch ${passed}`;
+    return (
+      `Your line is right on ${percent(mine)} of fresh points. ${toBeat}` +
+      `No rule exceeds ${percent(limit.accuracy)}. Gradient descent ${race}.`
     );
-    const [score, best] = [theirs, limit.accuracy].map(percent);
-    const winner = mine > theirs ? ": you win" : ": they win";
-    const outcome = percent(mine) === score ? ": a draw" : winner;
-    return [
-      drawn &&
-        `Your line is right on ${percent(mine)} of fresh points, new ones from the same recipe.`,
-      rival && `The challenger's is right on ${score}${drawn ? outcome : ""}.`,
-      `No rule exceeds ${best}: the labels are partly chance.`,
-      !drawn
-        ? "For a line of your own, ask for a new puzzle."
-        : percent(mine) === best
-          ? "None is better."
-          : race(overtaken(mine)),
-    ]
-      .filter(Boolean)
-      .join(" ");
   }
 
-  function race(won) {
-    if (won < 0) return `Gradient descent does not pass you in ${LAST} epochs.`;
-    if (won) return `Gradient descent passes you in epoch ${won}.`;
-    return "Gradient descent starts ahead.";
-  }
-
-  /** Both places where a line meets the plane's edge, or null. */
-  function cut({ w1, w2, b }, inset = 0) {
-    const size = w1 * w1 + w2 * w2;
-    const [x, y] = [(-b * w1) / size, (-b * w2) / size];
-    const sign = w2 < 0 ? -1 : 1;
-    let [from, to] = [-Infinity, Infinity];
-    for (const [place, along, edge] of [
-      [x, sign * w2, RIGHT - inset],
-      [y, -sign * w1, TOP - inset],
-    ]) {
-      const sides = [(-edge - place) / along, (edge - place) / along];
-      from = Math.max(from, Math.min(...sides));
-      to = Math.min(to, Math.max(...sides));
-    }
-    if (!(from < to)) return null;
-    return [from, to].map((t) => [x + t * sign * w2, y - t * sign * w1]);
-  }
-
-  function drawLine(name, line, end, under = false) {
-    const [path, text] = [$(name), $(`${name}-name`)];
-    const places = line && cut(line);
-    for (const part of [path, text])
-      part.style.visibility = places ? "visible" : "hidden";
-    if (!places) return;
-    const at = ([x, y]) => `${pixel(across(x))} ${pixel(down(y))}`;
-    path.setAttribute("d", `M${places.map(at).join("L")}`);
-    const named = (cut(line, 0.35) ?? places)[end];
-    const [x, y] = [across(named[0]), down(named[1])].map(pixel);
-    const tilt = (Math.atan2(line.w1, Math.abs(line.w2)) * 180) / Math.PI;
-    const angle = pixel(line.w2 < 0 ? -tilt : tilt);
-    text.setAttribute("transform", `translate(${x} ${y}) rotate(${angle})`);
-    text.setAttribute("dy", under ? "1.2em" : "-0.5em");
-    text.setAttribute("text-anchor", end ? "end" : "start");
+  /** Where a line meets the plane's edge, from left to right, or nowhere. */
+  function cut({ w1, w2, b }) {
+    const places = [
+      [-RIGHT, (w1 * RIGHT - b) / w2],
+      [RIGHT, (-w1 * RIGHT - b) / w2],
+      [(w2 * TOP - b) / w1, -TOP],
+      [(-w2 * TOP - b) / w1, TOP],
+    ].filter(([x, y]) => Math.abs(x) <= RIGHT && Math.abs(y) <= TOP);
+    places.sort(fromLeft);
+    return places.length ? [places[0], places[places.length - 1]] : [];
   }
 
   function drawPoints(line) {
@@ -262,15 +205,13 @@
     const { x, y, label } = dataset;
     for (let i = 0; i < x.length; i++) {
       const says = Number(line.w1 * x[i] + line.w2 * y[i] + line.b > 0);
-      const wrong = stage !== "draw" && says !== label[i] ? 1 : 0;
+      const wrong = says !== label[i] && (judged || epoch) ? 1 : 0;
       const at = `M${pixel(across(x[i]))} ${pixel(down(y[i]))}`;
       paths[2 * label[i] + wrong] += at + (label[i] ? "m0-4l4 7h-8z" : "h0");
     }
     ["right-0", "wrong-0", "right-1", "wrong-1"].forEach((name, i) =>
-      $(name).setAttribute("d", paths[i]),
+      path(name, paths[i]),
     );
-    $("plane").classList.toggle("revealed", stage !== "draw");
-    $("plane").classList.toggle("few", x.length <= 200);
   }
 
   /** The colours run along the weights, from logit -4 to logit 4. */
@@ -283,172 +224,179 @@
     });
   }
 
-  function drawCurves() {
-    const known = run.slice(0, epoch + 1);
-    const horizon = epoch <= 100 ? 100 : LAST;
-    const worst = Math.max(...known.flatMap((k) => [k.own.loss, k.fresh.loss]));
-    const top = [1.2, 2, 4, 12, 40].find((edge) => worst <= edge) ?? 40;
-    const height = (loss) => 185 - 170 * Math.min(loss / top, 1);
-    const width = (k) => 40 + (650 * k) / horizon;
-    for (const kind of ["own", "fresh"]) {
-      const at = known.map(
-        (k, i) => `${pixel(width(i))} ${pixel(height(k[kind].loss))}`,
-      );
-      $(`${kind}-curve`).setAttribute("d", `M${at.join("L")}`);
-      $(`${kind}-dot`).setAttribute("d", `M${at[at.length - 1]}h0`);
+  /** The lines of the plane, and in words what lies on either side. */
+  function drawLines(lines) {
+    const told = [0, 1].map((kind) => `Label ${kind} ${centre(kind)}.`);
+    for (const [name, line] of Object.entries(lines)) {
+      const at = line ? cut(line) : [];
+      const pixels = at.map((xy) => [pixel(across(xy[0])), pixel(down(xy[1]))]);
+      path(name, at.length ? `M${pixels.join("L")}` : "");
+      if (line) told.push(tell($(name).dataset.name, line));
     }
-    const level = pixel(height(limit.loss));
-    $("limit-curve").setAttribute("d", `M40 ${level}H690`);
-    $("top").textContent = top;
-    $("horizon").textContent = horizon;
+    put("text", told.join(" "));
   }
 
-  function drawTable() {
-    const { params, own, fresh } = run[epoch];
-    const put = (id, text) =>
-      ($(id).textContent = stage === "model" ? text : "?");
-    $("epoch").textContent = `epoch ${epoch}`;
-    [own, fresh, limit].forEach((column, i) => {
-      put(`accuracy-${i}`, percent(column.accuracy));
-      put(`loss-${i}`, show(column.loss));
+  function drawDiscs() {
+    discs.forEach(([x, y], i) => {
+      const { style } = $(`disc-${i}`);
+      [style.left, style.top] = [`${across(x) / 7}%`, `${down(y) / 3.5}%`];
+      $(`disc-${i}`).ariaValueNow = y;
+      $(`disc-${i}`).ariaValueText = `x ${show(x)}, y ${show(y)}`;
     });
-    for (const name of ["w1", "w2", "b"]) {
-      put(`learned-${name}`, show(params[name]));
-      put(`true-${name}`, show(truth[name]));
-    }
+  }
+
+  function drawCurves() {
+    const known = run.slice(0, epoch + 1);
+    const horizon = Math.max(known.length, ghost.length) < 102 ? 100 : LAST;
+    const worst = Math.max(...known.concat(ghost).map(({ own }) => own.loss));
+    const top = [1.2, 2, 4, 12, 40].find((edge) => worst <= edge) ?? 40;
+    const width = (k) => pixel(36 + (260 * k) / horizon);
+    const height = (loss) => pixel(185 - 170 * Math.min(loss / top, 1));
+    const plot = (name, rows, kind) => {
+      const at = rows.map((row, k) => [width(k), height(row[kind].loss)]);
+      path(`${name}-curve`, at.length ? `M${at.join("L")}h0` : "");
+    };
+    plot("own", known, "own");
+    plot("fresh", known, "fresh");
+    plot("ghost", ghost, "own");
+    path("limit-curve", `M36 ${height(limit.loss)}h260`);
+    put("top", top);
+    put("horizon", horizon);
+  }
+
+  function drawView() {
+    const known = judged || epoch ? truth : null;
+    if (known !== viewed) view.data(dataset, truth.b, known);
+    viewed = known;
+    view.path(run.map(({ params }) => params), epoch);
+  }
+
+  /** Marks on the way from a coin's half, at 0, to the limit, at 1. */
+  function drawBar() {
+    const marks = Object.entries({
+      yours: judged && measure(rule(discs)),
+      model: epoch > 0 && run[epoch],
+      rival: rival && measure(rule(ends(rival))),
+    });
+    for (const kind of ["own", "fresh"])
+      for (const [who, mark] of marks) {
+        const part = $(`${kind}-${who}`);
+        const share = mark ? mark[kind].accuracy : 0;
+        part.hidden = !mark;
+        part.textContent = percent(share);
+        const at = (share - 0.5) / (limit.accuracy - 0.5);
+        part.style.setProperty("--at", at);
+      }
+    put("best", judged || epoch ? percent(limit.accuracy) : "");
+  }
+
+  function drawTables() {
+    const { params, own, fresh } = run[epoch];
+    const columns = [own, fresh, limit];
+    const cells = [
+      ...columns.map(({ accuracy }) => percent(accuracy)),
+      ...columns.map(({ loss }) => show(loss)),
+      ...[params, truth].flatMap(({ w1, w2, b }) => [show(w1), show(w2), show(b)]),
+    ];
+    const places = $("scores").querySelectorAll("tbody td");
+    places.forEach((cell, i) => (cell.textContent = cells[i]));
+    put("epoch", `epoch ${epoch}`);
+    const maker = {
+      sgd: `sgd(${dials.rate})`,
+      momentum: `sgd(${dials.rate}, momentum=0.9)`,
+      adam: `adam(${dials.rate})`,
+    }[dials.optimizer];
+    const line = `w1=${6 - thirds.indexOf(dials.slope)}.0, w2=3.0, b=0.1`;
+    put(
+      "python",
+      `line = Line(${line}).scaled(${dials.scale})
+key = jax.random.key(${dials.key})
+dataset = make_dataset(key, n=${dials.points}, line=line)
+optimizer = optax.${maker}
+params, history = fit(loss_fn, BLOG_PARAMS, optimizer, dataset, ${epoch})`,
+    );
   }
 
   function drawDials() {
-    for (const [name, choices] of Object.entries(CHOICES)) {
-      const at = choices.indexOf(dials[name]);
-      const secret = name === "slope" && stage === "draw";
-      const text = secret ? "?" : dials[name].replace("-", "\u2212");
-      $(name).disabled = secret;
-      $(name).value = name === "optimizer" ? dials[name] : secret ? 6 : at;
-      if (name === "optimizer") continue;
-      $(name).setAttribute("aria-valuetext", secret ? "hidden" : text);
-      $(`${name}-value`).textContent = text;
+    for (const [name, value] of Object.entries(dials)) {
+      const dial = $(name);
+      dial.value = value;
+      if (dial.type !== "range") continue;
+      dial.disabled = name === "slope" && !judged && !epoch;
+      const text = dial.disabled ? "hidden" : value.replace("-", "\u2212");
+      dial.value = dial.disabled ? 6 : SLIDERS[name].indexOf(value);
+      dial.ariaValueText = put(`${name}-value`, text);
     }
-    $("key").value = dials.key;
-    ["left", "right"].forEach((side, i) => {
-      $(side).value = ends[i];
-      $(side).setAttribute("aria-valuetext", show(ends[i]));
-      $(`${side}-value`).textContent = show(ends[i]);
-      $(`${side}-handle`).setAttribute("cx", across(i ? HANDLE : -HANDLE));
-      $(`${side}-handle`).setAttribute("cy", pixel(down(ends[i])));
-    });
-    const w1 = 6 - thirds.indexOf(dials.slope);
-    const [maker, more] = OPTAX[dials.optimizer];
-    $("python").textContent = [
-      stage === "draw"
-        ? "line = ...  # hidden until you judge yours"
-        : `line = Line(w1=${w1}.0, w2=3.0, b=0.1).scaled(${dials.scale})`,
-      `key = jax.random.key(${dials.key})`,
-      `dataset = make_dataset(key, n=${dials.points}, line=line)`,
-      `optimizer = optax.${maker}(${dials.rate}${more})`,
-      epoch
-        ? `params, history = fit(loss_fn, BLOG_PARAMS, optimizer, dataset, ${epoch})`
-        : "params = BLOG_PARAMS  # no epoch yet",
-    ].join("\n");
   }
 
   /** Where a line runs and what lies on either side of it, in words. */
   function tell(name, line) {
-    const places = cut(line);
     const { x, y, label } = dataset;
-    const count = (side) => {
-      const found = [0, 0];
-      label.forEach((kind, i) => {
-        const logit = line.w1 * x[i] + line.w2 * y[i] + line.b;
-        found[kind] += Number(logit * line.w2 > 0 === side);
-      });
-      return `${found[0]} circles and ${found[1]} triangles`;
-    };
-    if (!places) return `${name} lies outside.`;
-    const at = (xy) => `(${xy.map((v) => show(v, 1)).join(", ")})`;
+    const found = [0, 0, 0, 0];
+    label.forEach((kind, i) => {
+      const logit = line.w1 * x[i] + line.w2 * y[i] + line.b;
+      found[2 * Number(logit > 0) + kind] += 1;
+    });
+    const at = cut(line).map((xy) => `(${xy.map((v) => show(v, 1)).join(", ")})`);
+    const side = line.w2 ? (line.w2 < 0 ? "below" : "above") : "left of";
     return (
-      `${name} runs from ${places.map(at).join(" to ")}. Above it are ${count(true)}, ` +
-      `below ${count(false)}; it says 1 ${line.w2 < 0 ? "below" : "above"}.`
+      `${name} runs from ${at.join(" to ") || "nowhere"}. It says 1 ${side} it, ` +
+      `to ${found[2]} circles and ${found[3]} triangles; ` +
+      `0 to ${found[0]} circles and ${found[1]} triangles.`
     );
   }
 
-  function describe() {
-    const centre = (kind) => {
-      const of = (column) => {
-        const some = column.filter((_, i) => dataset.label[i] === kind);
-        return show(some.reduce((a, b) => a + b, 0) / some.length, 1);
-      };
-      if (!dataset.label.includes(kind)) return "nowhere";
-      return `around (${of(dataset.x)}, ${of(dataset.y)})`;
-    };
-    $("text").textContent = [
-      `Label 0, circles, ${centre(0)}; label 1, triangles, ${centre(1)}.`,
-      drawn || stage === "draw" ? tell("Your line", rule(ends)) : "",
-      stage === "draw"
-        ? "The true and the learned line are hidden."
-        : tell("The true line", truth),
-      stage !== "draw" && rival
-        ? tell("The challenger's line", rule(rival))
-        : "",
-      stage === "model" ? tell("The learned line", run[epoch].params) : "",
-    ]
-      .filter(Boolean)
-      .join(" ");
+  /** Where the points of a label lie, in words. */
+  function centre(kind) {
+    const { x, y, label } = dataset;
+    const means = [x, y].map((column) => {
+      const some = column.filter((_, i) => label[i] === kind);
+      return show(some.reduce((a, b) => a + b, 0) / some.length, 1);
+    });
+    return label.includes(kind) ? `lies around (${means.join(", ")})` : "is absent";
   }
 
   function draw() {
-    const open = stage !== "draw";
-    const model = stage === "model" && run[epoch].params;
-    const yours = rule(ends);
-    $("app").dataset.stage = stage;
-    drawPoints(model || yours);
-    drawShade(run[epoch].params);
-    for (const name of ["learned-name", "learned-row"])
-      $(name).textContent = epoch ? "learned" : "untrained";
-    drawLine("truth", open && truth, 1);
-    drawLine("learned", model, 0, model.w2 < 0);
-    drawLine("rival", open && rival && rule(rival), 1, true);
-    drawLine("yours", (drawn || !model) && yours, 0, true);
-    for (const side of ["left", "right"])
-      $(`${side}-handle`).style.visibility = $("yours").style.visibility;
-    $("challenge").disabled = open && !drawn;
+    const { params } = run[epoch];
+    const truthShown = (judged || epoch > 0) && truth;
+    const learned = epoch > 0 && { ...params, b: params.b - dials.threshold };
+    const yours = rule(discs);
+    app.dataset.stage = epoch ? "model" : judged ? "judged" : "draw";
+    drawPoints(learned || yours);
+    drawShade(params);
+    drawLines({ truth: truthShown, learned, yours });
+    drawDiscs();
     drawCurves();
-    drawTable();
+    drawView();
+    drawBar();
+    drawTables();
     drawDials();
-    describe();
-    $("verdict").textContent = verdict();
-    $("judge").textContent = open ? "New puzzle" : "Judge my line";
-    $("judge").classList.toggle("primary", !open);
-    $("play").classList.toggle("primary", open);
+    put("verdict", verdict());
+    $("judge").classList.toggle("primary", !judged);
+    $("play").classList.toggle("primary", judged);
   }
 
   function advance(by) {
-    stage = "model";
-    epoch = Math.min(epoch + by, LAST);
-    reach(epoch);
+    reach(epoch + by);
     draw();
     if (epoch === LAST) return pause();
-    $("status").textContent = summary();
-    const { accuracy, loss } = run[epoch].fresh;
-    if (Date.now() - spoken > 5000)
-      speak(`Epoch ${epoch}: ${percent(accuracy)} right, loss ${show(loss)}.`);
+    put("status", summary());
+    if (Date.now() - spoken > 5000) speak(summary());
   }
 
   function play() {
-    stage = "model";
-    if (epoch === LAST) restart();
+    if (epoch === LAST) epoch = 0;
     const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
     const [by, wait] = calm ? [10, 1000] : [1, 50];
     timer = window.setInterval(() => advance(by), wait);
-    $("play").textContent = "Pause";
+    put("play", "Pause");
     say("Training.");
-    draw();
   }
 
   function stop() {
     window.clearInterval(timer);
     timer = 0;
-    $("play").textContent = "Play";
+    put("play", "Play");
   }
 
   function pause() {
@@ -458,14 +406,21 @@
     remember();
   }
 
-  /** A dial moved: the run begins anew, and goes on if it was playing. */
+  /** A dial moved: train again to the same epoch, beside the earlier run. */
   function turn(name, value) {
+    if (settled) ghost = run.slice(0, epoch && epoch + 1);
+    settled = false;
     dials[name] = value;
-    if (stage === "judged") stage = "model";
+    if (name === "slope") judged = true;
     restart();
     draw();
-    if (stage === "draw") invite();
-    else if (!timer) report();
+    if (!timer) report();
+  }
+
+  /** Browsers refuse too many addresses a second: once it is let go. */
+  function settle() {
+    settled = true;
+    remember();
   }
 
   const newKey = () => String(Math.floor(Math.random() * 10000));
@@ -476,69 +431,68 @@
       pause();
       advance(1);
       report();
-      remember();
     },
     reset() {
       pause();
-      restart();
-      if (stage === "draw") [ends, drawn] = [[0, 0], false];
-      else stage = "model";
+      [epoch, ghost] = [0, []];
       draw();
-      if (stage === "model") report();
-      remember();
+      report();
     },
-    fresh() {
-      const reached = epoch;
-      turn("key", newKey());
-      if (!timer) reach((epoch = reached));
-      draw();
-      if (!timer && stage !== "draw") report();
-      remember();
+    fresh: () => turn("key", newKey()),
+    share() {
+      const link = address(false, { line: "", beat: String(discs) });
+      navigator.clipboard?.writeText(link).catch(() => {});
+      say(`Your line to beat, copied where the browser allows it: ${link}`);
     },
-    link: (button) => copy(button, address({ epoch }), "this run"),
     judge() {
-      pause();
-      if (stage === "draw") [stage, drawn] = ["judged", true];
-      else {
-        const slope = thirds[Math.floor(Math.random() * thirds.length)];
-        dials = { ...dials, key: newKey(), slope };
-        [ends, rival, drawn, stage] = [[0, 0], null, false, "draw"];
-        restart();
-        invite();
-      }
+      judged = true;
       draw();
-      speak(`${stage === "draw" ? "New points, from another line. " : ""}${verdict()}`);
-      remember();
+      speak(verdict());
     },
-    challenge: (button) =>
-      copy(button, address({ line: ends.join(",") }), "your line, a challenge"),
+    puzzle() {
+      stop();
+      const slope = thirds[Math.floor(Math.random() * thirds.length)];
+      dials = { ...dials, key: newKey(), slope };
+      [discs, rival, judged, epoch, ghost] = [ends(LEVEL), "", false, 0, []];
+      restart();
+      draw();
+      put("status", summary());
+      speak(`New points, from another line. ${verdict()}`);
+    },
   };
 
-  function moveEnd(index, value) {
-    ends[index] = Math.max(-TOP, Math.min(TOP, Math.round(20 * value) / 20));
-    drawn = true;
+  function move(index, place) {
+    const rounded = place.map((value) => Math.round(20 * value) / 20);
+    const moved = ends(String(discs.with(index, rounded)));
+    if (!moved) return;
+    discs = moved;
     draw();
-    speak(stage === "draw" ? tell("Your line", rule(ends)) : verdict());
+    speak(judged ? verdict() : tell("Your line", rule(discs)));
   }
 
-  /** Drag a handle: the other end of the line stays. */
-  function drag(side, index) {
-    const handle = $(`${side}-handle`);
-    handle.addEventListener("pointerdown", (event) => {
-      handle.setPointerCapture(event.pointerId);
+  /** A disc is moved by arrow keys, by mouse or by thumb. */
+  function connect(index) {
+    const disc = $(`disc-${index}`);
+    const add = (by) => discs[index].map((value, i) => value + by[i]);
+    const pointer = ({ clientX, clientY }) => {
+      const unit = $("plane").getBoundingClientRect().width / (2 * RIGHT);
+      return [clientX / unit, -clientY / unit];
+    };
+    let held = [0, 0]; // from the pointer to the disc's centre
+    disc.addEventListener("keydown", (event) => {
+      const at = ["Left", "Down", "Right", "Up"].indexOf(event.key.slice(5));
+      if (at < 0) return;
       event.preventDefault();
+      const by = at < 2 ? -0.1 : 0.1;
+      move(index, add(at % 2 ? [0, by] : [by, 0]));
     });
-    // Or the page scrolls away under the thumb.
-    handle.addEventListener("touchstart", (event) => event.preventDefault(), {
-      passive: false,
+    disc.addEventListener("pointerdown", (event) => {
+      held = add(pointer(event).map((value) => -value));
+      disc.setPointerCapture(event.pointerId);
     });
-    handle.addEventListener("pointermove", (event) => {
-      if (!handle.hasPointerCapture(event.pointerId)) return;
-      const box = $("plane").getBoundingClientRect();
-      moveEnd(
-        index,
-        TOP - (2 * TOP * (event.clientY - box.top)) / box.height,
-      );
+    disc.addEventListener("pointermove", (event) => {
+      if (disc.hasPointerCapture(event.pointerId))
+        move(index, pointer(event).map((value, i) => value + held[i]));
     });
   }
 
@@ -546,39 +500,20 @@
   function showTrial(/** @type {any} */ { target }) {
     const link = target.closest('a[href^="#"][href*="="]');
     const trial = link?.closest("li");
-    if (!link) return;
     if (trial) $("trial").replaceChildren(...trial.cloneNode(true).childNodes);
-    $("trial").parentElement.hidden = false;
-    $("app").scrollIntoView();
+    if (link) app.scrollIntoView();
   }
 
-  function start() {
-    for (const [name, choices] of Object.entries(CHOICES))
-      $(name).addEventListener("input", ({ target }) =>
-        turn(name, name === "optimizer" ? target.value : choices[target.value]),
-      );
-    $("key").addEventListener("change", ({ target }) => {
-      if (isKey(target.value)) return turn("key", String(Number(target.value)));
-      say(`A key is a whole number from 0 to ${2 ** 32 - 1}.`);
-      target.value = dials.key;
-    });
-    for (const [name, act] of Object.entries(ACTIONS))
-      // The second click of two may meet what the first has put there.
-      $(name).addEventListener("click", ({ detail }) => {
-        if (name !== "judge" || detail < 2) act($(name));
-      });
-    ["left", "right"].forEach((side, index) => {
-      $(side).addEventListener("input", ({ target }) =>
-        moveEnd(index, Number(target.value)),
-      );
-      drag(side, index);
-    });
-    // Once a dial is let go: browsers refuse too many addresses a second.
-    $("app").addEventListener("change", remember);
-    window.addEventListener("hashchange", read);
-    document.addEventListener("click", showTrial);
-    read();
-  }
-
-  start();
+  app.addEventListener("input", ({ target }) => {
+    const name = target.id.slice(5);
+    if (!target.checkValidity()) return;
+    turn(name, SLIDERS[name]?.[target.value] ?? target.value);
+  });
+  app.addEventListener("click", ({ target }) => ACTIONS[target.id.slice(5)]?.());
+  for (const kind of ["change", "click", "keyup", "pointerup"])
+    app.addEventListener(kind, settle);
+  [0, 1].forEach(connect);
+  window.addEventListener("hashchange", read);
+  document.addEventListener("click", showTrial);
+  read();
 })();
