@@ -2,10 +2,6 @@
 /**
  * The data sets of chapter 1, points to 1e-6 and labels exactly: JAX's random
  * numbers in JavaScript, in float32 wherever JAX computes in float32.
- *
- * @typedef {[number, number]} Key two whole numbers from 0, below 2 ** 32
- * @typedef {{w1: number, w2: number, b: number}} Line
- * @typedef {{x: Float32Array, y: Float32Array, label: Uint8Array}} Dataset
  */
 const PlaygroundData = (() => {
   const f32 = Math.fround;
@@ -20,10 +16,6 @@ const PlaygroundData = (() => {
   /**
    * Threefry-2x32, twenty rounds. Source: Salmon, Moraes, Dror and Shaw,
    * "Parallel Random Numbers: As Easy as 1, 2, 3" (2011).
-   * @param {Key} key
-   * @param {number} high of the counter
-   * @param {number} low
-   * @returns {Key}
    */
   function threefry([k0, k1], high, low) {
     const keys = [k0, k1, k0 ^ k1 ^ 0x1bd11bda];
@@ -40,29 +32,17 @@ const PlaygroundData = (() => {
     return [a >>> 0, b >>> 0];
   }
 
-  /**
-   * `jax.random.key`, of a seed from 0, below 2 ** 32.
-   * @param {number} seed
-   * @returns {Key}
-   */
+  /** `jax.random.key`, of a seed from 0, below 2 ** 32. */
   function makeKey(seed) {
     return [0, seed >>> 0];
   }
 
-  /**
-   * `jax.random.split`, into two.
-   * @param {Key} key
-   * @returns {[Key, Key]}
-   */
+  /** `jax.random.split`, into two. */
   function split(key) {
     return [threefry(key, 0, 0), threefry(key, 0, 1)];
   }
 
-  /**
-   * `jax.random.uniform`: whole multiples of 2 ** -23 from 0, below 1.
-   * @param {Key} key
-   * @param {number} n
-   */
+  /** `jax.random.uniform`: whole multiples of 2 ** -23 from 0, below 1. */
   function uniform(key, n) {
     return Float32Array.from({ length: n }, (_, index) => {
       const [high, low] = threefry(key, 0, index);
@@ -82,7 +62,6 @@ const PlaygroundData = (() => {
   /**
    * The inverse error function by the steps of XLA, in float32.
    * Source: M. Giles, "Approximating the erfinv function" (2011).
-   * @param {number} x between -1 and 1
    */
   function inverseErf(x) {
     const w = f32(-f32(Math.log1p(-f32(x * x))));
@@ -92,11 +71,7 @@ const PlaygroundData = (() => {
     return f32(p * x);
   }
 
-  /**
-   * `jax.random.normal`.
-   * @param {Key} key
-   * @param {number} n
-   */
+  /** `jax.random.normal`. */
   function normal(key, n) {
     const low = f32(-1 + 2 ** -24);
     const root = f32(Math.SQRT2);
@@ -106,13 +81,7 @@ const PlaygroundData = (() => {
     });
   }
 
-  /**
-   * `helpers.data.make_dataset`.
-   * @param {number} seed from 0, below 2 ** 32
-   * @param {number} n at least 1
-   * @param {Line} line
-   * @returns {Dataset}
-   */
+  /** `helpers.data.make_dataset`. */
   function makeDataset(seed, n, line) {
     const [pointsKey, labelsKey] = split(makeKey(seed));
     const [xKey, yKey] = split(pointsKey);

@@ -1,35 +1,21 @@
 "use strict";
 /* global PlaygroundData */
-/**
- * The model of chapters 2 to 4, its training, and what no rule can beat.
- *
- * @typedef {"w1" | "w2" | "b"} Name
- * @typedef {{step: number, first: Line, second: Line}} State
- * @typedef {"sgd" | "momentum" | "adam"} Optimizer
- */
+/** The model of chapters 2 to 4, its training, and what no rule can beat. */
 const PlaygroundModel = (() => {
   /** The blog's start: `helpers.model.BLOG_PARAMS`. */
   const START = { w1: 0.32724857, w2: -1.1509773, b: 0 };
 
-  /** @param {(name: Name) => number} of */
   const build = (of) => ({ w1: of("w1"), w2: of("w2"), b: of("b") });
 
-  /** @param {number} logit */
   const sigmoid = (logit) => 1 / (1 + Math.exp(-logit));
 
-  /**
-   * The loss of label 0: log(1 + exp(logit)), of any logit.
-   * @param {number} logit
-   */
+  /** The loss of label 0: log(1 + exp(logit)), of any logit. */
   const softplus = (logit) =>
     Math.max(logit, 0) + Math.log1p(Math.exp(-Math.abs(logit)));
 
   /**
-   * How a line does on points with labels, and the gradient of its loss.
-   * Source: Bishop, equation 4.91.
-   * @param {Line} params
-   * @param {Dataset} dataset
-   * @param {number} threshold of the logit, above which it says 1
+   * How a line does on points with labels, if it says 1 where the logit
+   * exceeds the threshold, and the gradient of its loss. Source: Bishop, equation 4.91.
    */
   function scores(params, { x, y, label }, threshold = 0) {
     const n = x.length;
@@ -47,7 +33,6 @@ const PlaygroundModel = (() => {
     return { loss, accuracy: right / n, gradient };
   }
 
-  /** @returns {State} */
   function initialState() {
     return { step: 0, first: build(() => 0), second: build(() => 0) };
   }
@@ -55,11 +40,6 @@ const PlaygroundModel = (() => {
   /**
    * One step, as Optax takes it: `sgd(rate)`, `sgd(rate, momentum=0.9)` or
    * `adam(rate)`. Source of Adam: Kingma and Ba (2015), algorithm 1.
-   * @param {Optimizer} optimizer
-   * @param {number} rate
-   * @param {Line} params
-   * @param {State} state
-   * @param {Line} gradient
    */
   function step(optimizer, rate, params, state, gradient) {
     const count = state.step + 1;
@@ -86,7 +66,6 @@ const PlaygroundModel = (() => {
   /**
    * The share of a standard normal below z, to 1e-7. Source: Abramowitz and
    * Stegun, 7.1.26.
-   * @param {number} z
    */
   function normalBelow(z) {
     const t = 1 / (1 + (0.3275911 * Math.abs(z)) / Math.SQRT2);
@@ -105,13 +84,10 @@ const PlaygroundModel = (() => {
    * How a line does, on average, on fresh points of the true line. For the
    * true line itself that is what no rule can beat. Both logits are normal;
    * given the true one, the line's is normal, too.
-   * @param {Line} params
-   * @param {Line} truth
-   * @param {number} threshold of the logit, above which it says 1
    */
   function freshScores(params, truth, threshold = 0) {
     const [xx, yy] = [PlaygroundData.X_SD ** 2, PlaygroundData.Y_SD ** 2];
-    const covariance = (/** @type {Line} */ u, /** @type {Line} */ v) =>
+    const covariance = (u, v) =>
       xx * u.w1 * v.w1 + yy * u.w2 * v.w2;
     const [own, spread] = [params, truth].map((line) =>
       Math.sqrt(covariance(line, line)),

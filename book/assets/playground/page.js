@@ -6,17 +6,15 @@
  */
 (() => {
   const { freshScores, initialState, scores, step, START } = PlaygroundModel;
-  const $ = (id) => /** @type {any} */ (document.getElementById(`play-${id}`));
+  const $ = (id) => document.getElementById(`play-${id}`);
   const put = (id, text) => ($(id).textContent = text);
   const path = (id, d) => $(id).setAttribute("d", d);
-  const thirds = Array.from({ length: 13 }, (_, i) =>
-    i % 3 ? `${i - 6}/3` : `${(i - 6) / 3}`,
-  );
   const SLIDERS = {
-    scale: ["0.1", "0.2", "0.5", "1", "2", "5", "10"],
-    slope: thirds,
-    points: ["10", "20", "50", "100", "200", "500", "1000", "2000", "5000"],
+    scale: "0.1 0.2 0.5 1 2 5 10".split(" "),
+    slope: "-2 -5/3 -4/3 -1 -2/3 -1/3 0 1/3 2/3 1 4/3 5/3 2".split(" "),
+    points: "10 20 50 100 200 500 1000 2000 5000".split(" "),
   };
+  const thirds = SLIDERS.slope;
   const DEFAULTS = {
     key: "1",
     points: "1000",
@@ -40,7 +38,6 @@
   const view = weightsView($("view"));
   const app = $("app");
 
-  /** @type {Record<string, any>} */
   let dials = { ...DEFAULTS };
   let truth, dataset, limit, run;
   let epoch = 0;
@@ -52,16 +49,17 @@
   let viewed; // the truth that the view shows
   let timer = 0;
   let speech = 0;
-  let spoken = 0;
 
   /** Two places in the plane, unless they are too near to make a line. */
   function ends(text) {
-    const [x, y, toX, toY, ...more] = text.split(",").map(Number);
+    const numbers = text.split(",").map(Number);
+    const [x, y, toX, toY] = numbers;
     const apart = Math.hypot(toX - x, toY - y) >= 1;
-    const inside = [x / 6.7, y / 3.2, toX / 6.7, toY / 3.2].every(
-      (share) => Math.abs(share) <= 1,
-    );
-    return apart && inside && !more.length ? [[x, y], [toX, toY]] : null;
+    return apart &&
+      numbers.length === 4 &&
+      numbers.every((v, i) => Math.abs(v) <= (i % 2 ? 3.2 : 6.7))
+      ? [[x, y], [toX, toY]]
+      : null;
   }
 
   const fromLeft = (a, b) => a[0] - b[0] || a[1] - b[1];
@@ -80,11 +78,10 @@
 
   /** Make the data, and train as far as before. */
   function restart() {
-    const factor = Number(dials.scale);
+    const [key, n, factor] = [dials.key, dials.points, dials.scale].map(Number);
     const w1 = 6 - thirds.indexOf(dials.slope);
     truth = { w1: factor * w1, w2: factor * 3, b: factor * 0.1 };
-    const [seed, n] = [dials.key, dials.points].map(Number);
-    dataset = PlaygroundData.makeDataset(seed, n, truth);
+    dataset = PlaygroundData.makeDataset(key, n, truth);
     limit = freshScores(truth, truth);
     run = [];
     reach(epoch);
@@ -102,21 +99,21 @@
     }
   }
 
-  /** A hidden slope stands in it as a number that nobody reads at a glance. */
+  /** While the slope is hidden, one number stands for it and the key. */
   function address(open, more) {
-    const puzzle = 13 * dials.key + ((8 * thirds.indexOf(dials.slope)) % 13);
-    const slope = open ? { slope: dials.slope } : { slope: "", puzzle };
-    const all = { ...dials, ...slope, line: String(discs), ...more };
+    const { key, slope, ...others } = dials;
+    const puzzle = 13 * key + ((8 * thirds.indexOf(slope)) % 13);
+    const all = { ...(open ? { key, slope } : { puzzle }), ...others, ...more };
     const usual = { ...DEFAULTS, line: LEVEL };
     const hash = Object.entries(all)
       .filter(([name, value]) => value && value !== usual[name])
       .map((entry) => entry.join("="));
-    return `${location.href.split("#")[0]}#${hash.join("&") || "epoch=0"}`;
+    return `#${hash.join("&") || "epoch=0"}`;
   }
 
   function remember() {
-    const link = address(judged, { beat: rival, epoch });
-    history.replaceState(null, "", link);
+    const more = { line: String(discs), beat: rival, epoch };
+    history.replaceState(null, "", address(judged, more));
   }
 
   function isUsable(name, text) {
@@ -134,14 +131,17 @@
     const hash = location.hash.includes("=") ? location.hash.slice(1) : "";
     if (run && location.hash && !hash) return; // a heading's
     const [given, refused] = [{}, []];
-    for (const [name, text] of new URLSearchParams(hash))
-      if (isUsable(name, text)) given[name] = text;
-      else refused.push(`${name}=${text}`);
+    for (const entry of new URLSearchParams(hash))
+      if (isUsable(...entry)) given[entry[0]] = entry[1];
+      else refused.push(entry.join("="));
     const { puzzle, line, beat = "", epoch: wanted = 0, ...turned } = given;
     stop();
     dials = { ...DEFAULTS, ...turned };
-    if (puzzle) dials.slope = thirds[(5 * puzzle) % 13];
-    if (line) discs = ends(line); // else it stays
+    if (puzzle) {
+      dials.key = String(Math.floor(puzzle / 13));
+      dials.slope = thirds[(5 * puzzle) % 13];
+    }
+    if (line || puzzle) discs = ends(line ?? LEVEL); // else your line stays
     [rival, judged, ghost] = [beat, hash !== "" && !puzzle, []];
     epoch = Number(wanted);
     restart();
@@ -156,7 +156,6 @@
     window.clearTimeout(speech);
     put("spoken", "");
     speech = window.setTimeout(put, 400, "spoken", text);
-    spoken = Date.now();
   }
 
   function say(text) {
@@ -178,10 +177,9 @@
     const toBeat = rival && `${percent(onFresh(ends(rival)))} is to beat. `;
     if (!judged) return toBeat + $("verdict").dataset.ask;
     const mine = onFresh(discs);
-    const passed = run
-      .slice(0, epoch + 1)
-      .findIndex(({ fresh }) => fresh.accuracy > mine);
-    const race = passed < 0 ? "is behind" : `passed you in epoch ${passed}`;
+    const passed = run.findIndex(({ fresh }) => fresh.accuracy > mine);
+    const race =
+      passed < 0 || passed > epoch ? "is behind" : `passed you in epoch ${passed}`;
     return (
       `Your line is right on ${percent(mine)} of fresh points. ${toBeat}` +
       `No rule exceeds ${percent(limit.accuracy)}. Gradient descent ${race}.`
@@ -201,32 +199,30 @@
   }
 
   function drawPoints(line) {
-    const paths = ["", "", "", ""];
+    const paths = { right: ["", ""], wrong: ["", ""] };
     const { x, y, label } = dataset;
     for (let i = 0; i < x.length; i++) {
       const says = Number(line.w1 * x[i] + line.w2 * y[i] + line.b > 0);
-      const wrong = says !== label[i] && (judged || epoch) ? 1 : 0;
       const at = `M${pixel(across(x[i]))} ${pixel(down(y[i]))}`;
-      paths[2 * label[i] + wrong] += at + (label[i] ? "m0-4l4 7h-8z" : "h0");
+      const mark = label[i] ? "m0-4l4 7h-8z" : "h0";
+      paths[says === label[i] ? "right" : "wrong"][label[i]] += at + mark;
     }
-    ["right-0", "wrong-0", "right-1", "wrong-1"].forEach((name, i) =>
-      path(name, paths[i]),
-    );
+    for (const [name, both] of Object.entries(paths))
+      both.forEach((d, label) => path(`${name}-${label}`, d));
   }
 
   /** The colours run along the weights, from logit -4 to logit 4. */
   function drawShade({ w1, w2, b }) {
-    const size = w1 * w1 + w2 * w2 || 1e-9;
-    [-4, 4].forEach((logit, i) => {
-      const t = (logit - b) / size;
-      $("shade").setAttribute(`x${i + 1}`, pixel(across(t * w1)));
-      $("shade").setAttribute(`y${i + 1}`, pixel(down(t * w2)));
-    });
+    for (const [end, logit] of [[1, -4], [2, 4]]) {
+      const t = (logit - b) / (w1 * w1 + w2 * w2 || 1e-9);
+      $("shade").setAttribute(`x${end}`, pixel(across(t * w1)));
+      $("shade").setAttribute(`y${end}`, pixel(down(t * w2)));
+    }
   }
 
   /** The lines of the plane, and in words what lies on either side. */
   function drawLines(lines) {
-    const told = [0, 1].map((kind) => `Label ${kind} ${centre(kind)}.`);
+    const told = [];
     for (const [name, line] of Object.entries(lines)) {
       const at = line ? cut(line) : [];
       const pixels = at.map((xy) => [pixel(across(xy[0])), pixel(down(xy[1]))]);
@@ -264,8 +260,7 @@
     put("horizon", horizon);
   }
 
-  function drawView() {
-    const known = judged || epoch ? truth : null;
+  function drawView(known) {
     if (known !== viewed) view.data(dataset, truth.b, known);
     viewed = known;
     view.path(run.map(({ params }) => params), epoch);
@@ -283,11 +278,11 @@
         const part = $(`${kind}-${who}`);
         const share = mark ? mark[kind].accuracy : 0;
         part.hidden = !mark;
-        part.textContent = percent(share);
+        part.textContent = `${who} ${percent(share)}`;
         const at = (share - 0.5) / (limit.accuracy - 0.5);
         part.style.setProperty("--at", at);
       }
-    put("best", judged || epoch ? percent(limit.accuracy) : "");
+    put("best", percent(limit.accuracy));
   }
 
   function drawTables() {
@@ -301,31 +296,26 @@
     const places = $("scores").querySelectorAll("tbody td");
     places.forEach((cell, i) => (cell.textContent = cells[i]));
     put("epoch", `epoch ${epoch}`);
-    const maker = {
-      sgd: `sgd(${dials.rate})`,
-      momentum: `sgd(${dials.rate}, momentum=0.9)`,
-      adam: `adam(${dials.rate})`,
-    }[dials.optimizer];
-    const line = `w1=${6 - thirds.indexOf(dials.slope)}.0, w2=3.0, b=0.1`;
+    const maker = dials.optimizer === "adam" ? "adam" : "sgd";
+    const more = dials.optimizer === "momentum" ? ", momentum=0.9" : "";
+    const w1 = 6 - thirds.indexOf(dials.slope);
     put(
       "python",
-      `line = Line(${line}).scaled(${dials.scale})
+      `line = Line(w1=${w1}.0, w2=3.0, b=0.1).scaled(${dials.scale})
 key = jax.random.key(${dials.key})
 dataset = make_dataset(key, n=${dials.points}, line=line)
-optimizer = optax.${maker}
+optimizer = optax.${maker}(${dials.rate}${more})
 params, history = fit(loss_fn, BLOG_PARAMS, optimizer, dataset, ${epoch})`,
     );
   }
 
   function drawDials() {
     for (const [name, value] of Object.entries(dials)) {
-      const dial = $(name);
-      dial.value = value;
-      if (dial.type !== "range") continue;
-      dial.disabled = name === "slope" && !judged && !epoch;
-      const text = dial.disabled ? "hidden" : value.replace("-", "\u2212");
-      dial.value = dial.disabled ? 6 : SLIDERS[name].indexOf(value);
-      dial.ariaValueText = put(`${name}-value`, text);
+      const at = SLIDERS[name]?.indexOf(value);
+      $(name).value = at ?? value;
+      if (at === undefined) continue;
+      const text = value.replace("-", "\u2212");
+      $(name).ariaValueText = put(`${name}-value`, text);
     }
   }
 
@@ -339,41 +329,30 @@ params, history = fit(loss_fn, BLOG_PARAMS, optimizer, dataset, ${epoch})`,
     });
     const at = cut(line).map((xy) => `(${xy.map((v) => show(v, 1)).join(", ")})`);
     const side = line.w2 ? (line.w2 < 0 ? "below" : "above") : "left of";
+    const count = (i) => `to ${found[i]} circles and ${found[i + 1]} triangles`;
     return (
-      `${name} runs from ${at.join(" to ") || "nowhere"}. It says 1 ${side} it, ` +
-      `to ${found[2]} circles and ${found[3]} triangles; ` +
-      `0 to ${found[0]} circles and ${found[1]} triangles.`
+      `${name} runs from ${at.join(" to ") || "nowhere"}. ` +
+      `It says 1 ${side} it, ${count(2)}; 0 ${count(0)}.`
     );
-  }
-
-  /** Where the points of a label lie, in words. */
-  function centre(kind) {
-    const { x, y, label } = dataset;
-    const means = [x, y].map((column) => {
-      const some = column.filter((_, i) => label[i] === kind);
-      return show(some.reduce((a, b) => a + b, 0) / some.length, 1);
-    });
-    return label.includes(kind) ? `lies around (${means.join(", ")})` : "is absent";
   }
 
   function draw() {
     const { params } = run[epoch];
-    const truthShown = (judged || epoch > 0) && truth;
+    const known = judged || epoch ? truth : null;
     const learned = epoch > 0 && { ...params, b: params.b - dials.threshold };
     const yours = rule(discs);
     app.dataset.stage = epoch ? "model" : judged ? "judged" : "draw";
     drawPoints(learned || yours);
     drawShade(params);
-    drawLines({ truth: truthShown, learned, yours });
+    drawLines({ truth: known, learned, yours });
     drawDiscs();
     drawCurves();
-    drawView();
+    drawView(known);
     drawBar();
     drawTables();
     drawDials();
     put("verdict", verdict());
-    $("judge").classList.toggle("primary", !judged);
-    $("play").classList.toggle("primary", judged);
+    $("judge").disabled = judged;
   }
 
   function advance(by) {
@@ -381,7 +360,7 @@ params, history = fit(loss_fn, BLOG_PARAMS, optimizer, dataset, ${epoch})`,
     draw();
     if (epoch === LAST) return pause();
     put("status", summary());
-    if (Date.now() - spoken > 5000) speak(summary());
+    if (epoch % 100 === 0) speak(summary());
   }
 
   function play() {
@@ -423,7 +402,7 @@ params, history = fit(loss_fn, BLOG_PARAMS, optimizer, dataset, ${epoch})`,
     remember();
   }
 
-  const newKey = () => String(Math.floor(Math.random() * 10000));
+  const number = (below) => String(Math.floor(below * Math.random()));
 
   const ACTIONS = {
     play: () => (timer ? pause() : play()),
@@ -438,26 +417,20 @@ params, history = fit(loss_fn, BLOG_PARAMS, optimizer, dataset, ${epoch})`,
       draw();
       report();
     },
-    fresh: () => turn("key", newKey()),
-    share() {
-      const link = address(false, { line: "", beat: String(discs) });
-      navigator.clipboard?.writeText(link).catch(() => {});
-      say(`Your line to beat, copied where the browser allows it: ${link}`);
-    },
     judge() {
       judged = true;
       draw();
       speak(verdict());
     },
+    fresh: () => turn("key", number(10000)),
     puzzle() {
-      stop();
-      const slope = thirds[Math.floor(Math.random() * thirds.length)];
-      dials = { ...dials, key: newKey(), slope };
-      [discs, rival, judged, epoch, ghost] = [ends(LEVEL), "", false, 0, []];
-      restart();
-      draw();
-      put("status", summary());
-      speak(`New points, from another line. ${verdict()}`);
+      history.pushState(null, "", address(false, { puzzle: number(130000) }));
+      read();
+    },
+    share() {
+      const link = new URL(address(false, { beat: String(discs) }), location);
+      navigator.clipboard?.writeText(link).catch(() => {});
+      say(`Your line to beat, copied where the browser allows it: ${link}`);
     },
   };
 
@@ -473,31 +446,32 @@ params, history = fit(loss_fn, BLOG_PARAMS, optimizer, dataset, ${epoch})`,
   /** A disc is moved by arrow keys, by mouse or by thumb. */
   function connect(index) {
     const disc = $(`disc-${index}`);
-    const add = (by) => discs[index].map((value, i) => value + by[i]);
-    const pointer = ({ clientX, clientY }) => {
-      const unit = $("plane").getBoundingClientRect().width / (2 * RIGHT);
-      return [clientX / unit, -clientY / unit];
+    const by = (x, y) => [discs[index][0] + x, discs[index][1] + y];
+    const KEYS = {
+      ArrowLeft: () => by(-0.1, 0),
+      ArrowRight: () => by(0.1, 0),
+      ArrowUp: () => by(0, 0.1),
+      ArrowDown: () => by(0, -0.1),
     };
-    let held = [0, 0]; // from the pointer to the disc's centre
     disc.addEventListener("keydown", (event) => {
-      const at = ["Left", "Down", "Right", "Up"].indexOf(event.key.slice(5));
-      if (at < 0) return;
+      if (!KEYS[event.key]) return;
       event.preventDefault();
-      const by = at < 2 ? -0.1 : 0.1;
-      move(index, add(at % 2 ? [0, by] : [by, 0]));
+      move(index, KEYS[event.key]());
     });
-    disc.addEventListener("pointerdown", (event) => {
-      held = add(pointer(event).map((value) => -value));
-      disc.setPointerCapture(event.pointerId);
+    disc.addEventListener("pointerdown", ({ pointerId, clientX, clientY }) => {
+      const unit = app.querySelector("svg").clientWidth / (2 * RIGHT);
+      const [x, y] = by(-clientX / unit, clientY / unit);
+      disc.setPointerCapture(pointerId);
+      disc.onpointermove = (to) =>
+        move(index, [x + to.clientX / unit, y - to.clientY / unit]);
     });
-    disc.addEventListener("pointermove", (event) => {
-      if (disc.hasPointerCapture(event.pointerId))
-        move(index, pointer(event).map((value, i) => value + held[i]));
+    disc.addEventListener("lostpointercapture", () => {
+      disc.onpointermove = null;
     });
   }
 
   /** Show the trial asked for, and bring the plane in view. */
-  function showTrial(/** @type {any} */ { target }) {
+  function showTrial({ target }) {
     const link = target.closest('a[href^="#"][href*="="]');
     const trial = link?.closest("li");
     if (trial) $("trial").replaceChildren(...trial.cloneNode(true).childNodes);
