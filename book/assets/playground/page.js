@@ -177,9 +177,10 @@
     const toBeat = rival && `${percent(onFresh(ends(rival)))} is to beat. `;
     if (!judged) return toBeat + $("verdict").dataset.ask;
     const mine = onFresh(discs);
-    const passed = run.findIndex(({ fresh }) => fresh.accuracy > mine);
-    const race =
-      passed < 0 || passed > epoch ? "is behind" : `passed you in epoch ${passed}`;
+    const passed = run
+      .slice(0, epoch + 1)
+      .findIndex(({ fresh }) => fresh.accuracy > mine);
+    const race = passed < 0 ? "is behind" : `passed you in epoch ${passed}`;
     return (
       `Your line is right on ${percent(mine)} of fresh points. ${toBeat}` +
       `No rule exceeds ${percent(limit.accuracy)}. Gradient descent ${race}.`
@@ -296,15 +297,18 @@
     const places = $("scores").querySelectorAll("tbody td");
     places.forEach((cell, i) => (cell.textContent = cells[i]));
     put("epoch", `epoch ${epoch}`);
-    const maker = dials.optimizer === "adam" ? "adam" : "sgd";
-    const more = dials.optimizer === "momentum" ? ", momentum=0.9" : "";
+    const maker = {
+      sgd: `sgd(${dials.rate})`,
+      momentum: `sgd(${dials.rate}, momentum=0.9)`,
+      adam: `adam(${dials.rate})`,
+    };
     const w1 = 6 - thirds.indexOf(dials.slope);
     put(
       "python",
       `line = Line(w1=${w1}.0, w2=3.0, b=0.1).scaled(${dials.scale})
 key = jax.random.key(${dials.key})
 dataset = make_dataset(key, n=${dials.points}, line=line)
-optimizer = optax.${maker}(${dials.rate}${more})
+optimizer = optax.${maker[dials.optimizer]}
 params, history = fit(loss_fn, BLOG_PARAMS, optimizer, dataset, ${epoch})`,
     );
   }
