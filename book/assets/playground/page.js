@@ -1,9 +1,7 @@
 "use strict";
 /* global PlaygroundData, PlaygroundModel, weightsView */
-/**
- * The page. What it shows follows from `dials`, `epoch`, `discs`, `rival`,
- * `judged` and `ghost` alone; `draw` shows it.
- */
+/* The page. What it shows follows from `dials`, `epoch`, `discs`, `rival`,
+   `judged` and `ghost` alone; `draw` shows it. */
 (() => {
   const { freshScores, initialState, scores, step, START } = PlaygroundModel;
   const $ = (id) => document.getElementById(`play-${id}`);
@@ -31,7 +29,8 @@
   const TOP = 3.5;
   const across = (x) => 50 * (RIGHT + x);
   const down = (y) => 50 * (TOP - y);
-  const pixel = (value) => String(Math.round(10 * value) / 10);
+  const pixel = (value) => value.toFixed(1);
+  const pixels = ([x, y]) => `${pixel(across(x))} ${pixel(down(y))}`;
   const show = (value, digits = 2) =>
     value.toFixed(digits).replace(/^-(?=0\.?0*$)/, "").replace("-", "\u2212");
   const percent = (share) => `${show(100 * share, 1)}\u202f%`;
@@ -128,7 +127,7 @@
 
   /** Set everything as the address says; say what in it is unusable. */
   function read() {
-    const hash = location.hash.includes("=") ? location.hash.slice(1) : "";
+    const hash = location.hash.slice(1).replace(/^[^=]*$/, "");
     if (run && location.hash && !hash) return; // a heading's
     const [given, refused] = [{}, []];
     for (const entry of new URLSearchParams(hash))
@@ -141,7 +140,7 @@
       dials.key = String(Math.floor(puzzle / 13));
       dials.slope = thirds[(5 * puzzle) % 13];
     }
-    if (line || puzzle) discs = ends(line ?? LEVEL); // else your line stays
+    if (line || puzzle) discs = ends(line ?? LEVEL); // else it stays
     [rival, judged, ghost] = [beat, hash !== "" && !puzzle, []];
     epoch = Number(wanted);
     restart();
@@ -153,9 +152,9 @@
 
   /** Have it read aloud, if need be again, once all has settled. */
   function speak(text) {
-    window.clearTimeout(speech);
+    clearTimeout(speech);
     put("spoken", "");
-    speech = window.setTimeout(put, 400, "spoken", text);
+    speech = setTimeout(put, 400, "spoken", text);
   }
 
   function say(text) {
@@ -166,8 +165,10 @@
   function summary() {
     if (!epoch) return `Play trains for up to ${LAST} epochs.`;
     const { own, fresh } = run[epoch];
-    const [right, onFresh] = [own.accuracy, fresh.accuracy].map(percent);
-    return `Epoch ${epoch}: right on ${right} of these points, ${onFresh} of fresh; loss ${show(own.loss)}.`;
+    return (
+      `Epoch ${epoch}: right on ${percent(own.accuracy)} of these points, ` +
+      `${percent(fresh.accuracy)} of fresh; loss ${show(own.loss)}.`
+    );
   }
 
   const report = () => say(summary());
@@ -204,9 +205,8 @@
     const { x, y, label } = dataset;
     for (let i = 0; i < x.length; i++) {
       const says = Number(line.w1 * x[i] + line.w2 * y[i] + line.b > 0);
-      const at = `M${pixel(across(x[i]))} ${pixel(down(y[i]))}`;
-      const mark = label[i] ? "m0-4l4 7h-8z" : "h0";
-      paths[says === label[i] ? "right" : "wrong"][label[i]] += at + mark;
+      paths[says === label[i] ? "right" : "wrong"][label[i]] +=
+        `M${pixels([x[i], y[i]])}${label[i] ? "m0-4l4 7h-8z" : "h0"}`;
     }
     for (const [name, both] of Object.entries(paths))
       both.forEach((d, label) => path(`${name}-${label}`, d));
@@ -225,9 +225,8 @@
   function drawLines(lines) {
     const told = [];
     for (const [name, line] of Object.entries(lines)) {
-      const at = line ? cut(line) : [];
-      const pixels = at.map((xy) => [pixel(across(xy[0])), pixel(down(xy[1]))]);
-      path(name, at.length ? `M${pixels.join("L")}` : "");
+      const at = line ? cut(line).map(pixels) : [];
+      path(name, at.length ? `M${at.join("L")}` : "");
       if (line) told.push(tell($(name).dataset.name, line));
     }
     put("text", told.join(" "));
@@ -235,10 +234,10 @@
 
   function drawDiscs() {
     discs.forEach(([x, y], i) => {
-      const { style } = $(`disc-${i}`);
-      [style.left, style.top] = [`${across(x) / 7}%`, `${down(y) / 3.5}%`];
-      $(`disc-${i}`).ariaValueNow = y;
-      $(`disc-${i}`).ariaValueText = `x ${show(x)}, y ${show(y)}`;
+      const disc = $(`disc-${i}`);
+      disc.style = `left: ${across(x) / 7}%; top: ${down(y) / 3.5}%`;
+      disc.ariaValueNow = y;
+      disc.ariaValueText = `x ${show(x)}, y ${show(y)}`;
     });
   }
 
@@ -261,12 +260,6 @@
     put("horizon", horizon);
   }
 
-  function drawView(known) {
-    if (known !== viewed) view.data(dataset, truth.b, known);
-    viewed = known;
-    view.path(run.map(({ params }) => params), epoch);
-  }
-
   /** Marks on the way from a coin's half, at 0, to the limit, at 1. */
   function drawBar() {
     const marks = Object.entries({
@@ -280,8 +273,7 @@
         const share = mark ? mark[kind].accuracy : 0;
         part.hidden = !mark;
         part.textContent = `${who} ${percent(share)}`;
-        const at = (share - 0.5) / (limit.accuracy - 0.5);
-        part.style.setProperty("--at", at);
+        part.style = `--at: ${(share - 0.5) / (limit.accuracy - 0.5)}`;
       }
     put("best", percent(limit.accuracy));
   }
@@ -317,9 +309,8 @@ params, history = fit(loss_fn, BLOG_PARAMS, optimizer, dataset, ${epoch})`,
     for (const [name, value] of Object.entries(dials)) {
       const at = SLIDERS[name]?.indexOf(value);
       $(name).value = at ?? value;
-      if (at === undefined) continue;
       const text = value.replace("-", "\u2212");
-      $(name).ariaValueText = put(`${name}-value`, text);
+      if (at >= 0) $(name).ariaValueText = put(`${name}-value`, text);
     }
   }
 
@@ -333,10 +324,10 @@ params, history = fit(loss_fn, BLOG_PARAMS, optimizer, dataset, ${epoch})`,
     });
     const at = cut(line).map((xy) => `(${xy.map((v) => show(v, 1)).join(", ")})`);
     const side = line.w2 ? (line.w2 < 0 ? "below" : "above") : "left of";
-    const count = (i) => `to ${found[i]} circles and ${found[i + 1]} triangles`;
+    const count = (i) => `${found[i]} circles and ${found[i + 1]} triangles`;
     return (
       `${name} runs from ${at.join(" to ") || "nowhere"}. ` +
-      `It says 1 ${side} it, ${count(2)}; 0 ${count(0)}.`
+      `It says 1 ${side} it, to ${count(2)}; 0 to ${count(0)}.`
     );
   }
 
@@ -351,7 +342,9 @@ params, history = fit(loss_fn, BLOG_PARAMS, optimizer, dataset, ${epoch})`,
     drawLines({ truth: known, learned, yours });
     drawDiscs();
     drawCurves();
-    drawView(known);
+    if (known !== viewed) view.data(dataset, truth.b, known);
+    viewed = known;
+    view.path(run.map((reached) => reached.params), epoch);
     drawBar();
     drawTables();
     drawDials();
@@ -371,13 +364,13 @@ params, history = fit(loss_fn, BLOG_PARAMS, optimizer, dataset, ${epoch})`,
     if (epoch === LAST) epoch = 0;
     const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
     const [by, wait] = calm ? [10, 1000] : [1, 50];
-    timer = window.setInterval(() => advance(by), wait);
+    timer = setInterval(() => advance(by), wait);
     put("play", "Pause");
     say("Training.");
   }
 
   function stop() {
-    window.clearInterval(timer);
+    clearInterval(timer);
     timer = 0;
     put("play", "Play");
   }
@@ -434,7 +427,7 @@ params, history = fit(loss_fn, BLOG_PARAMS, optimizer, dataset, ${epoch})`,
     share() {
       const link = new URL(address(false, { beat: String(discs) }), location);
       navigator.clipboard?.writeText(link).catch(() => {});
-      say(`Your line to beat, copied where the browser allows it: ${link}`);
+      say(`Copied, if your browser allows it: ${link}`);
     },
   };
 
@@ -452,26 +445,24 @@ params, history = fit(loss_fn, BLOG_PARAMS, optimizer, dataset, ${epoch})`,
     const disc = $(`disc-${index}`);
     const by = (x, y) => [discs[index][0] + x, discs[index][1] + y];
     const KEYS = {
-      ArrowLeft: () => by(-0.1, 0),
-      ArrowRight: () => by(0.1, 0),
-      ArrowUp: () => by(0, 0.1),
-      ArrowDown: () => by(0, -0.1),
+      ArrowLeft: [-0.1, 0],
+      ArrowRight: [0.1, 0],
+      ArrowUp: [0, 0.1],
+      ArrowDown: [0, -0.1],
     };
-    disc.addEventListener("keydown", (event) => {
+    disc.onkeydown = (event) => {
       if (!KEYS[event.key]) return;
       event.preventDefault();
-      move(index, KEYS[event.key]());
-    });
-    disc.addEventListener("pointerdown", ({ pointerId, clientX, clientY }) => {
-      const unit = app.querySelector("svg").clientWidth / (2 * RIGHT);
+      move(index, by(...KEYS[event.key]));
+    };
+    disc.onpointerdown = ({ pointerId, clientX, clientY }) => {
+      const unit = disc.parentElement.clientWidth / (2 * RIGHT);
       const [x, y] = by(-clientX / unit, clientY / unit);
       disc.setPointerCapture(pointerId);
       disc.onpointermove = (to) =>
         move(index, [x + to.clientX / unit, y - to.clientY / unit]);
-    });
-    disc.addEventListener("lostpointercapture", () => {
-      disc.onpointermove = null;
-    });
+    };
+    disc.onlostpointercapture = () => (disc.onpointermove = null);
   }
 
   /** Show the trial asked for, and bring the plane in view. */
@@ -491,7 +482,7 @@ params, history = fit(loss_fn, BLOG_PARAMS, optimizer, dataset, ${epoch})`,
   for (const kind of ["change", "click", "keyup", "pointerup"])
     app.addEventListener(kind, settle);
   [0, 1].forEach(connect);
-  window.addEventListener("hashchange", read);
+  addEventListener("hashchange", read);
   document.addEventListener("click", showTrial);
   read();
 })();
