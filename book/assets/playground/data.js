@@ -32,11 +32,6 @@ const PlaygroundData = (() => {
     return [a >>> 0, b >>> 0];
   }
 
-  /** `jax.random.key`, of a seed from 0, below 2 ** 32. */
-  function makeKey(seed) {
-    return [0, seed >>> 0];
-  }
-
   /** `jax.random.split`, into two. */
   function split(key) {
     return [threefry(key, 0, 0), threefry(key, 0, 1)];
@@ -81,9 +76,9 @@ const PlaygroundData = (() => {
     });
   }
 
-  /** `helpers.data.make_dataset`. */
+  /** `helpers.data.make_dataset`; `jax.random.key(seed)` is [0, seed]. */
   function makeDataset(seed, n, line) {
-    const [pointsKey, labelsKey] = split(makeKey(seed));
+    const [pointsKey, labelsKey] = split([0, seed]);
     const [xKey, yKey] = split(pointsKey);
     const x = normal(xKey, n).map((value) => f32(X_SD * value));
     const y = normal(yKey, n).map((value) => f32(Y_SD * value));

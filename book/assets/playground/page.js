@@ -1,7 +1,7 @@
 "use strict";
 /* global PlaygroundData, PlaygroundModel, weightsView */
-/* The page. What it shows follows from `dials`, `epoch`, `discs`, `rival`,
-   `judged` and `ghost` alone; `draw` shows it. */
+/* What the page shows follows from `dials`, `epoch`, `discs`, `rival`, `judged`
+   and `ghost` alone; `draw` shows it. */
 (() => {
   const { freshScores, initialState, scores, step, START } = PlaygroundModel;
   const $ = (id) => document.getElementById(`play-${id}`);
@@ -53,12 +53,9 @@
   function ends(text) {
     const numbers = text.split(",").map(Number);
     const [x, y, toX, toY] = numbers;
+    const inside = numbers.every((v, i) => Math.abs(v) <= (i % 2 ? 3.2 : 6.7));
     const apart = Math.hypot(toX - x, toY - y) >= 1;
-    return apart &&
-      numbers.length === 4 &&
-      numbers.every((v, i) => Math.abs(v) <= (i % 2 ? 3.2 : 6.7))
-      ? [[x, y], [toX, toY]]
-      : null;
+    return inside && apart && numbers.length === 4 && [[x, y], [toX, toY]];
   }
 
   const fromLeft = (a, b) => a[0] - b[0] || a[1] - b[1];
@@ -90,7 +87,7 @@
     epoch = Math.min(wanted, LAST);
     const [rate, threshold] = [dials.rate, dials.threshold].map(Number);
     while (run.length <= epoch) {
-      const last = run[run.length - 1];
+      const last = run.at(-1);
       const { params, state } = last
         ? step(dials.optimizer, rate, last.params, last.state, last.own.gradient)
         : { params: START, state: initialState() };
@@ -197,7 +194,7 @@
       [(-w2 * TOP - b) / w1, TOP],
     ].filter(([x, y]) => Math.abs(x) <= RIGHT && Math.abs(y) <= TOP);
     places.sort(fromLeft);
-    return places.length ? [places[0], places[places.length - 1]] : [];
+    return places.length ? [places[0], places.at(-1)] : [];
   }
 
   function drawPoints(line) {
@@ -344,7 +341,7 @@ params, history = fit(loss_fn, BLOG_PARAMS, optimizer, dataset, ${epoch})`,
     drawCurves();
     if (known !== viewed) view.data(dataset, truth.b, known);
     viewed = known;
-    view.path(run.map((reached) => reached.params), epoch);
+    view.path(run.map((row) => row.params), epoch);
     drawBar();
     drawTables();
     drawDials();
@@ -456,7 +453,7 @@ params, history = fit(loss_fn, BLOG_PARAMS, optimizer, dataset, ${epoch})`,
       move(index, by(...KEYS[event.key]));
     };
     disc.onpointerdown = ({ pointerId, clientX, clientY }) => {
-      const unit = disc.parentElement.clientWidth / (2 * RIGHT);
+      const unit = $("plane").clientWidth / (2 * RIGHT);
       const [x, y] = by(-clientX / unit, clientY / unit);
       disc.setPointerCapture(pointerId);
       disc.onpointermove = (to) =>
@@ -465,7 +462,7 @@ params, history = fit(loss_fn, BLOG_PARAMS, optimizer, dataset, ${epoch})`,
     disc.onlostpointercapture = () => (disc.onpointermove = null);
   }
 
-  /** Show the trial asked for, and bring the plane in view. */
+  /** Show the trial asked for beside the plane. */
   function showTrial({ target }) {
     const link = target.closest('a[href^="#"][href*="="]');
     const trial = link?.closest("li");
