@@ -259,14 +259,16 @@ def test_all_is_hidden_until_your_line_is_judged(open_page):
     data = make_dataset(jax.random.key(1))
     mine = through((-3, 0.5), (3, 0))
     fresh, limit = (on_fresh(k)[0] for k in (mine, TRUE_LINE))
-    judged = f"Your line is right on {100 * fresh:.1f} % of fresh points. "
-    judged += f"No rule exceeds {100 * limit:.1f} %. Gradient descent "
-    assert said(page, "verdict") == f"{judged}is behind."
     missed = (line_logit(mine, data.x, data.y) > 0) != data.label
     assert marks(page, ".wrong") == missed.sum()
-    own = 100 - missed.sum() / 10  # per cent of 1000
-    assert said(page, "own-yours") == f"yours {own:.1f} %"
-    assert said(page, "fresh-yours") == f"yours {100 * fresh:.1f} %"
+    shares = [1 - missed.mean(), fresh, limit]
+    own, fresh_right, best = (f"{100 * share:.1f} %" for share in shares)
+    judged = (
+        f"Your line is right on {own} of these points, {fresh_right} of fresh."
+        f" No rule exceeds {best}. Gradient descent "
+    )
+    assert said(page, "verdict") == f"{judged}is behind."
+    assert said(page, "own-yours") == f"yours {own}"
     run = [on_fresh(Line(*row))[0] for row in train(data)[:101]]
     passed = int(np.argmax(np.array(run) > fresh))
     button(page, "Play").click()
@@ -277,10 +279,9 @@ def test_all_is_hidden_until_your_line_is_judged(open_page):
     page.click("text=Ten points.")
     expect_numbers(page, "#points=10&rate=1&epoch=100")
     assert place(page, "first disc") == (-3, 0.5)
-    assert said(page, "fresh-yours") == f"yours {100 * fresh:.1f} %"
+    assert said(page, "fresh-yours") == f"yours {fresh_right}"
     button(page, "New puzzle").click()
     check_nothing_given_away(page)
-    assert place(page, "first disc") == (-3, 0)
 
 
 def test_reset_returns_to_where_the_player_was(open_page):
@@ -294,7 +295,6 @@ def test_reset_returns_to_where_the_player_was(open_page):
     button(page, "Reset").click()
     check_nothing_given_away(page)
     assert place(page, "first disc") == (-2.9, 0)
-    assert said(page) == "Play trains for up to 300 epochs."
 
 
 def test_a_link_brings_a_line_to_beat(open_page):
@@ -304,7 +304,6 @@ def test_a_link_brings_a_line_to_beat(open_page):
     link = page.evaluate("navigator.clipboard.readText()")
     page = open_page(link.removeprefix(page.url.split("#")[0]))
     check_nothing_given_away(page)
-    assert place(page, "second disc") == (3, 0)
     score = f"{100 * on_fresh(through((-3, 0), (3, 0.1)), STEEP)[0]:.1f} %"
     assert said(page, "verdict").startswith(f"{score} is to beat.")
     assert said(page, "fresh-rival") == f"rival {score}"

@@ -159,28 +159,30 @@
     speak(text);
   }
 
+  const judge = (places) => measure(rule(places));
+  const right = ({ own, fresh }) =>
+    `right on ${percent(own.accuracy)} of these points, ` +
+    `${percent(fresh.accuracy)} of fresh`;
+
   function summary() {
-    if (!epoch) return `Play trains for up to ${LAST} epochs.`;
-    const { own, fresh } = run[epoch];
-    return (
-      `Epoch ${epoch}: right on ${percent(own.accuracy)} of these points, ` +
-      `${percent(fresh.accuracy)} of fresh; loss ${show(own.loss)}.`
-    );
+    if (!epoch) return `Play trains up to epoch ${LAST}.`;
+    const { loss } = run[epoch].own;
+    return `Epoch ${epoch}: ${right(run[epoch])}; loss ${show(loss)}.`;
   }
 
   const report = () => say(summary());
 
   function verdict() {
-    const onFresh = (places) => freshScores(rule(places), truth).accuracy;
-    const toBeat = rival && `${percent(onFresh(ends(rival)))} is to beat. `;
+    const theirs = rival && judge(ends(rival)).fresh;
+    const toBeat = rival && `${percent(theirs.accuracy)} is to beat. `;
     if (!judged) return toBeat + $("verdict").dataset.ask;
-    const mine = onFresh(discs);
+    const mine = judge(discs);
     const passed = run
       .slice(0, epoch + 1)
-      .findIndex(({ fresh }) => fresh.accuracy > mine);
+      .findIndex(({ fresh }) => fresh.accuracy > mine.fresh.accuracy);
     const race = passed < 0 ? "is behind" : `passed you in epoch ${passed}`;
     return (
-      `Your line is right on ${percent(mine)} of fresh points. ${toBeat}` +
+      `Your line is ${right(mine)}. ${toBeat}` +
       `No rule exceeds ${percent(limit.accuracy)}. Gradient descent ${race}.`
     );
   }
@@ -260,9 +262,9 @@
   /** Marks on the way from a coin's half, at 0, to the limit, at 1. */
   function drawBar() {
     const marks = Object.entries({
-      yours: judged && measure(rule(discs)),
+      yours: judged && judge(discs),
       model: epoch > 0 && run[epoch],
-      rival: rival && measure(rule(ends(rival))),
+      rival: rival && judge(ends(rival)),
     });
     for (const kind of ["own", "fresh"])
       for (const [who, mark] of marks) {
