@@ -60,10 +60,7 @@ def on_fresh(line, truth=TRUE_LINE, threshold=0):
 
 @pytest.fixture(scope="module")
 def open_page(browser, origin):
-    """Open the playground at a hash, in the window that has these options.
-
-    Its clock stands still: a slow machine would see other epochs.
-    """
+    """Open a hash in a window whose clock stands still until it is run."""
     windows, complaints = {}, []
 
     def open_at(hash="", **options):
@@ -351,18 +348,20 @@ def test_a_disc_can_be_dragged_both_ways_by_mouse_and_by_thumb(open_page):
         touch = {"type": "touchMove" if k else "touchStart"}
         touch["touchPoints"] = [{"x": x, "y": y}]
         send("Input.dispatchTouchEvent", touch)
-    touch = {"type": "touchEnd", "touchPoints": []}
-    send("Input.dispatchTouchEvent", touch)
+    send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
     for name, wanted in [("first disc", (-4, 2)), ("second disc", (2, -2))]:
         assert place(page, name) == pytest.approx(wanted, abs=0.1)
     assert page.evaluate("scrollY") == 60
 
 
 def test_a_line_may_stand_upright_but_not_shrink_to_a_point(open_page):
-    page = open_page("#points=10&line=2,-0.5,2,0.5")
-    assert "It says 1 left of it" in said(page, "text")
+    page = open_page("#line=0,-0.5,0,0.5")
+    x, _, label = make_dataset(jax.random.key(1))
+    circles, triangles = np.bincount(label[x < 0])
+    told = f"1 left of it, to {circles} circles and {triangles} triangles;"
+    assert told in said(page, "text")
     slider(page, "first disc").press("ArrowUp")
-    assert place(page, "first disc") == (2, -0.5)
+    assert place(page, "first disc") == (0, -0.5)
 
 
 # What has the focus, and whether it lies under something else.
@@ -411,8 +410,8 @@ def test_who_cannot_see_the_plane_hears_it(open_page):
     check_sides(told, through((-3, 0.1), (3, 0)))
     button(page, "Step").click()
     right, fresh, _, loss, *_ = numbers("#epoch=1")
-    told = f"right on {right} of these points, {fresh} of fresh; loss {loss}"
-    assert heard(page) == f"Epoch 1: {told}."
+    told = f"right on {right} of these points, {fresh} of fresh; loss {loss}."
+    assert heard(page) == f"Epoch 1: {told}"
     told = said(page, "text").split("The learned line")[1].split("Your")[0]
     assert "It says 1 below it" in told  # it starts upside down
     check_sides(told, Line(*train(data)[1]))
