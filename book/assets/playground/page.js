@@ -58,11 +58,11 @@
     return inside && apart && numbers.length === 4 && [[x, y], [toX, toY]];
   }
 
-  const fromLeft = (a, b) => a[0] - b[0] || a[1] - b[1];
-
   /** A line as a rule: label 1 above it, and left of it if it is vertical. */
   function rule(places) {
-    const [[x, y], [toX, toY]] = [...places].sort(fromLeft);
+    const [[x, y], [toX, toY]] = [...places].sort(
+      (a, b) => a[0] - b[0] || a[1] - b[1],
+    );
     const [w1, w2] = [y - toY, toX - x];
     return { w1, w2, b: -w1 * x - w2 * y };
   }
@@ -187,7 +187,7 @@
     );
   }
 
-  /** Where a line meets the plane's edge, from left to right, or nowhere. */
+  /** Where a line meets the plane's edge: left first, or the foot. */
   function cut({ w1, w2, b }) {
     const places = [
       [-RIGHT, (w1 * RIGHT - b) / w2],
@@ -195,7 +195,7 @@
       [(w2 * TOP - b) / w1, -TOP],
       [(-w2 * TOP - b) / w1, TOP],
     ].filter(([x, y]) => Math.abs(x) <= RIGHT && Math.abs(y) <= TOP);
-    places.sort(fromLeft);
+    places.sort((a, b) => a[0] - b[0] + 0.4 * (a[1] - b[1]));
     return places.length ? [places[0], places.at(-1)] : [];
   }
 
@@ -426,7 +426,7 @@ params, history = fit(loss_fn, BLOG_PARAMS, optimizer, dataset, ${epoch})`,
     share() {
       const link = new URL(address(false, { beat: String(discs) }), location);
       navigator.clipboard?.writeText(link).catch(() => {});
-      say(`Copied, if your browser allows it: ${link}`);
+      say(`Copied, if that is allowed: ${link}`);
     },
   };
 
