@@ -44,7 +44,7 @@
   let rival = ""; // as text, the discs that a link brought
   let judged = false;
   let ghost = []; // the run before the last turn of a dial
-  let settled = true; // whether that dial has been let go
+  let settled = true; // whether it has been let go
   let viewed; // the truth that the view shows
   let timer = 0;
   let speech = 0;
