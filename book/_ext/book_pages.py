@@ -207,13 +207,9 @@ def finish(app: Sphinx, pagename, templatename, context, doctree) -> None:
     pictures = {name: path for path, name in app.builder.images.items()}
 
     def place(figure: re.Match) -> str:
-        """Keep a figure's place, and give it a card of its own in the dark."""
         with Image.open(Path(app.srcdir, pictures[figure[2]])) as image:
             size = 'width="{}" height="{}"'.format(*image.size)
-        return (
-            f'<div class="figure-card"><img {size} loading="lazy" '
-            f"{figure[1]}</div>"
-        )
+        return f'<img {size} loading="lazy" {figure[1]}'
 
     body = re.sub(MISTAKEN, "", context["body"])
     # pandas' empty corner heads no column.
