@@ -27,10 +27,8 @@ PARTS = {
 }
 DOCUMENTS = [TOC["root"], *chain.from_iterable(PARTS.values())]
 
-# What only a screen needs; what stands where no script runs; and kinds of code
-# that are black anyway, each of which would be an element of the PDF.
+# What only a screen needs, and what stands where no script runs.
 SCREEN = "script, .headerlink, .buttons, .playground, noscript figcaption"
-BARE = "noscript, .highlight :is(.n, .nb, .nn, .o, .p, .w, wbr)"
 
 # pypdf counts its copies of Chromium's objects, and warns of them.
 logging.getLogger("pypdf").setLevel(logging.ERROR)
@@ -42,7 +40,7 @@ def article(document: str) -> Tag:
     found = BeautifulSoup(text, "html.parser").article
     for tag in found.select(SCREEN):
         tag.decompose()
-    for tag in found.select(BARE):
+    for tag in found.select("noscript, wbr"):
         tag.unwrap()
     for tag in found.select("details.below-input"):
         tag.summary.decompose()
@@ -120,6 +118,11 @@ def main() -> None:
         browser.close()
     writer.metadata = {"/Title": CONFIG["title"], "/Author": CONFIG["author"]}
     writer.write(PDF)
+    # Now the pages can link it.
+    for path in BUILT.rglob("*.html"):
+        text = path.read_text("utf-8")
+        text = text.replace("<!--pdf ", "").replace(" pdf-->", "")
+        path.write_text(text, "utf-8")
     print(f"Wrote {PDF.relative_to(ROOT)}")
 
 

@@ -1,5 +1,6 @@
 """What tests share: strict shapes, the built pages, and a browser."""
 
+import contextlib
 import functools
 import os
 import threading
@@ -27,10 +28,11 @@ def built() -> Path:
     return ROOT / "_build" / "html"
 
 
-class Pages(SimpleHTTPRequestHandler):
-    """Shows a folder in the sub-path of BASE, with its own 404 page."""
+PREFIX = urlsplit(BASE).path
 
-    prefix = urlsplit(BASE).path
+
+class Pages(SimpleHTTPRequestHandler):
+    """Shows a folder in a sub-path, with its own 404 page."""
 
     def translate_path(self, path: str) -> str:
         inside = path.startswith(self.prefix)
@@ -49,15 +51,23 @@ class Pages(SimpleHTTPRequestHandler):
         pass
 
 
+@contextlib.contextmanager
+def serve(folder: Path, prefix: str) -> Iterator[str]:
+    """Serve a folder; yield its address, without a slash."""
+    pages = type("Pages", (Pages,), {"prefix": prefix})
+    handler = functools.partial(pages, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}{prefix}"
+        yield address.rstrip("/")
+        server.shutdown()
+
+
 @pytest.fixture(scope="session")
 def origin(built: Path) -> Iterator[str]:
     """Where the pages are served, as GitHub Pages would; without a slash."""
-    handler = functools.partial(Pages, directory=str(built))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        address = f"http://127.0.0.1:{server.server_port}{Pages.prefix}"
-        yield address.rstrip("/")
-        server.shutdown()
+    with serve(built, PREFIX) as address:
+        yield address
 
 
 @pytest.fixture(scope="session")

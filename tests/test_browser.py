@@ -14,6 +14,7 @@ import jax
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from conftest import PREFIX, serve
 from manuscript import DOCUMENTS, fail_on, read
 from playwright.sync_api import Browser, Page
 
@@ -23,6 +24,8 @@ pytestmark = pytest.mark.book
 
 Problems = Iterator[str]
 WIDE, PHONE = {"width": 1366, "height": 768}, {"width": 390, "height": 844}
+# A laptop's window of 1280 by 1024, at 400 %.
+ZOOMED = {"width": 320, "height": 256}
 # A chapter with each kind of fold, and the one with the slider.
 INTRO, CHAPTER = DOCUMENTS[0], "notebooks/01_data"
 SCRUBBED = "notebooks/04_training"
@@ -117,6 +120,8 @@ def test_page_reads_well(document, open_page):
         page, "scrollable-region-focusable", "target-size"
     )
     problems += too_wide(page)
+    page.set_viewport_size(ZOOMED)
+    problems += too_wide(page)
     page.set_viewport_size(WIDE)
     problems += axe_problems(page)
     problems += too_wide(page)
@@ -144,6 +149,7 @@ def test_page_needs_no_scripts(document, open_page):
         "article :is(img, svg)",
         "nav.bd-links a",
     ]
+    page.locator(".menu-button").click()
     if document == SCRUBBED:
         seen += [".training-run .learned path", ".training-run circle"]
         for unseen in ("input", "button", ".weights"):
@@ -179,15 +185,27 @@ SHIFTS = """window.shifts = 0; new PerformanceObserver(list => {
 }).observe({type: "layout-shift", buffered: true})"""
 
 
-def test_nothing_jumps(browser, origin):
-    with browser.new_context(viewport=PHONE) as context:
+@pytest.mark.parametrize("viewport", [WIDE, PHONE])
+def test_nothing_jumps(viewport, browser, origin):
+    with browser.new_context(viewport=viewport) as context:
         page = context.new_page()
         page.add_init_script(SHIFTS)
         page.goto(f"{origin}/{CHAPTER}.html")
         for picture in page.locator("article img:visible").all():
             picture.scroll_into_view_if_needed()
             page.wait_for_timeout(100)
-        assert page.evaluate("shifts") < 0.1
+        assert page.evaluate("shifts") < 0.01
+
+
+def test_place_is_kept_for_the_contents(open_page, built):
+    """A page that is still on its way is drawn without them."""
+    page, _ = open_page(f"{CHAPTER}.html")
+    whole = page.locator("h1").bounding_box()
+    text = (built / f"{CHAPTER}.html").read_text("utf-8")
+    part, _ = text.split("</article>")
+    page.route("**/*.html", lambda route: route.fulfill(body=part))
+    page.reload()
+    assert page.locator("h1").bounding_box() == whole
 
 
 # --- What a reader does ---------------------------------------------------
@@ -249,9 +267,27 @@ def test_menu_opens_on_a_phone(open_page):
     last = Path(DOCUMENTS[-1]).name
     link = page.locator(f"nav a[href$='{last}.html']").first
     assert not link.is_visible()
-    page.locator("button.primary-toggle").first.click()
+    page.locator(".menu-button").click()
     link.click()
     page.wait_for_url(f"**/{last}.html")
+    fail_on(problems)
+
+
+def test_tab_goes_on_to_the_next_page_before_the_footer(open_page):
+    page, _ = open_page(f"{CHAPTER}.html")
+    page.locator(".right-next").focus()
+    page.keyboard.press("Tab")
+    assert page.locator("footer a").first.evaluate(
+        "link => link === document.activeElement"
+    )
+
+
+def test_contents_show_the_place(open_page):
+    page, problems = open_page(f"{CHAPTER}.html")
+    for link in page.locator("#contents a").all()[1:4]:
+        link.click()
+        here = page.locator("#contents [aria-current]")
+        here.and_(link).wait_for()
     fail_on(problems)
 
 
@@ -269,11 +305,14 @@ def test_code_is_copied_as_it_is_written(open_page):
     fail_on(problems)
 
 
-def test_missing_page_leads_back(open_page, origin):
-    page, problems = open_page(LOST)
-    assert len(problems) == 1 and "404" in problems[0]
-    page.locator("article a").first.click()
-    page.wait_for_url(f"{origin}/{INTRO}.html")
+@pytest.mark.parametrize("prefix", [PREFIX, "/"])
+def test_missing_page_leads_back(prefix, open_page, built):
+    """Where the book is published, and on a server of its own."""
+    with serve(built, prefix) as origin:
+        page, problems = open_page(f"{origin}/{LOST}")
+        assert len(problems) == 1 and "404" in problems[0]
+        page.locator("article a").first.click()
+        page.wait_for_url(f"{origin}/{INTRO}.html")
 
 
 def test_own_address_leads_to_the_first_page(open_page, origin):

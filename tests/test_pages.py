@@ -73,8 +73,6 @@ def site(built: Path) -> Site:
 # Addresses
 
 ADDRESSES = ("action", "data", "href", "poster", "src", "xlink:href")
-# What is shown at every address that has no page.
-LOST = "404.html"
 
 
 def missing(site: Site, path: Path, address: str) -> str:
@@ -84,9 +82,6 @@ def missing(site: Site, path: Path, address: str) -> str:
         return ""
     if not parts.path:
         target = path
-    elif path.name == LOST:
-        inside = unquote(parts.path).removeprefix(urlsplit(BASE).path)
-        target = site.folder / inside
     else:
         target = (path.parent / unquote(parts.path)).resolve()
     if target.is_dir():
@@ -109,7 +104,7 @@ def style_addresses(text: str) -> list[str]:
 
 def dead_links(site: Site) -> Problems:
     for path, page in site.pages.items():
-        for tag in page.soup.find_all(True):
+        for tag in page.soup.select(":not(base)"):
             for address in filter(None, map(tag.get, ADDRESSES)):
                 if reason := missing(site, path, address):
                     yield f"{page}: <{tag.name}> {address!r} {reason}"

@@ -41,6 +41,11 @@ def test_every_page_of_the_book_begins_a_page_and_is_in_the_outline(
         assert squeezed(item.title) in squeezed(page.extract_text())[:200]
 
 
+def test_every_page_links_it(pdf, articles):
+    for article in articles:
+        assert article.parent.select("footer a[href$='the-line.pdf']")
+
+
 def test_no_page_is_blank(pdf):
     fail_on(
         f"page {number} is blank: see scripts/pdf.css"

@@ -23,18 +23,13 @@ from sphinx.util import logging
 logger = logging.getLogger(__name__)
 
 
-def hand_on_address(app: Sphinx, config: Config) -> None:
-    """Give the stamped address to the extensions that ask for it."""
-    config.ogp_site_url = config.html_baseurl
-    config.notfound_urls_prefix = urlsplit(config.html_baseurl).path
-
-
 # An account that nobody can have, until make repository URL=… stamps another.
 NOBODY = "/-owner-/"
 
 
-def withhold_address(app: Sphinx, config: Config) -> None:
-    """Leave links that lead nowhere out of header and footer."""
+def hand_on_address(app: Sphinx, config: Config) -> None:
+    """Give the stamped address to previews; without one, offer no links."""
+    config.ogp_site_url = config.html_baseurl
     options = config.html_theme_options
     if NOBODY in options["repository_url"]:
         options |= {"repository_url": "", "use_repository_button": False}
@@ -168,10 +163,10 @@ MISTAKEN = (
 
 def describe(app: Sphinx, pagename, templatename, context, doctree) -> None:
     """Say what the page is about, in the head and to sphinxext.opengraph."""
-    if pagename == app.config.notfound_pagename:
+    if pagename == "404":
         # It stands at any address, and has none of its own.
-        context["pageurl"] = None
-        context["content_root"] = app.config.notfound_urls_prefix
+        root = urlsplit(app.config.html_baseurl).path
+        context |= {"pageurl": None, "root": root}
     if doctree is None:
         return
     path = Path(app.srcdir, "book", "descriptions.yml")
@@ -184,21 +179,34 @@ def describe(app: Sphinx, pagename, templatename, context, doctree) -> None:
     context["meta"] = {**(context["meta"] or {}), "og:description": text}
 
 
+# What book.css leaves black; each would be an element to lay out and print.
+BLACK = r'<span class="(?:n|nb|nn|o|p|w)">([^<]*)</span>'
+
+
 def hang_lines(pre: re.Match) -> str:
     """Wrap each line of code, so that what runs over keeps its indent."""
     lines = []
-    for line in pre[1].removesuffix("\n").split("\n"):
+    code = re.sub(BLACK, r"\1", pre[1])
+    for line in code.removesuffix("\n").split("\n"):
         text = re.sub("<[^>]+>", "", line)
         indent = len(text) - len(text.lstrip(" "))
-        # Break where a reader would, before inside a word.
-        line = re.sub(r"[.(\[]</span>", r"\g<0><wbr/>", line)
         style = f' style="--indent: {indent}ch"' if indent else ""
         lines.append(f'<span class="code-line"{style}>{line}\n</span>')
     return f"<pre>{''.join(lines)}</pre>"
 
 
+# What Sphinx and its theme bring, and book.css and book.js do instead.
+REPLACED = "pygments|mystnb|book-theme|doctools|sphinx_highlight"
+
+
 def finish(app: Sphinx, pagename, templatename, context, doctree) -> None:
     """Mend the page's markup, and let its scripts wait until it is read."""
+    for files in "css_files", "script_files":
+        context[files] = [
+            file
+            for file in context[files]
+            if file.filename and not re.search(REPLACED, file.filename)
+        ]
     tag = context["js_tag"]
     late = r"<script (?=[^>]*src=)(?![^>]*documentation_options)"
     context["js_tag"] = lambda js: re.sub(late, r"\g<0>defer ", tag(js))
@@ -220,6 +228,8 @@ def finish(app: Sphinx, pagename, templatename, context, doctree) -> None:
         lambda name: re.sub(r"(?<=\w)[._]", r"\g<0><wbr/>", name[0]),
         body,
     )
+    # A name and what it means stand in columns of their own.
+    body = body.replace("</strong> – ", "</strong> ")
     body = re.sub(r'<img ([^>]*src="[^"]*_images/([^"]*)"[^>]*>)', place, body)
     context["body"] = re.sub("(?s)<pre>(.*?)</pre>", hang_lines, body)
     if pagename == app.config.root_doc and app.builder.name == "html":
@@ -275,7 +285,6 @@ def setup(app: Sphinx) -> dict:
         "mathml", (visit_inline, None), (visit_block, None)
     )
     app.connect("config-inited", hand_on_address)
-    app.connect("config-inited", withhold_address)
     app.connect("autodoc-process-docstring", link_chapter)
     app.connect("autodoc-skip-member", skip_fields)
     app.connect("autodoc-process-signature", hide_flax)

@@ -1,0 +1,62 @@
+// What the pages do beyond being read: the theme, the search, the place in
+// the contents. paint and system are in the page's head.
+"use strict";
+
+document.querySelector(".theme-switch-button").addEventListener("click", () => {
+  const modes = ["auto", "light", "dark"];
+  if (!system.matches) modes.push(modes.splice(1, 1)[0]);
+  const next = modes[(modes.indexOf(document.documentElement.dataset.mode) + 1) % 3];
+  localStorage.setItem("mode", next);
+  paint();
+});
+
+// The search page's own field, elsewhere one that opens.
+function openSearch() {
+  const field = document.querySelector("main .bd-search input");
+  if (field) field.select();
+  else document.getElementById("pst-search-dialog").showModal();
+}
+document.querySelector(".search-button__button").addEventListener("click", openSearch);
+const mac = navigator.platform.startsWith("Mac");
+addEventListener("keydown", event => {
+  if (event.key === "k" && (mac ? event.metaKey : event.ctrlKey)) {
+    event.preventDefault();
+    openSearch();
+  }
+});
+if (mac)
+  for (const key of document.querySelectorAll(".kbd-shortcut__modifier"))
+    key.textContent = "⌘";
+
+// The section being read is the last that reaches into a band near the top.
+const contents = document.getElementById("contents");
+if (contents) {
+  const links = new Map();
+  for (const link of contents.querySelectorAll("a"))
+    links.set(document.getElementById(link.hash.slice(1)), link);
+  const band = new IntersectionObserver(changes => {
+    for (const { target, isIntersecting } of changes)
+      links.get(target).classList.toggle("seen", isIntersecting);
+    const seen = [...links.values()].filter(link => link.matches(".seen"));
+    contents.querySelector("[aria-current]")?.removeAttribute("aria-current");
+    seen.at(-1)?.setAttribute("aria-current", "true");
+  }, { rootMargin: "-20% 0px -79% 0px" });
+  for (const section of links.keys()) band.observe(section);
+  contents.addEventListener("click", ({ target }) => {
+    if (target.closest("a") && contents.matches(":popover-open"))
+      contents.hidePopover();
+  });
+}
+
+// What scrolls sideways can be reached by keyboard. An observer looks when
+// the page is laid out, and forces no layout.
+const wide = new ResizeObserver(entries => {
+  for (const { target } of entries)
+    target.tabIndex = target.scrollWidth > target.clientWidth ? 0 : -1;
+});
+for (const box of document.querySelectorAll(
+  ".pst-scrollable-table-container, .output.text_html, .math-block"))
+  wide.observe(box);
+
+requestAnimationFrame(() =>
+  document.querySelector("#menu .current > a")?.scrollIntoView({ block: "nearest" }));
