@@ -257,29 +257,6 @@ def forward(app: Sphinx, pagename: str, context: dict) -> None:
     )
 
 
-def prune(app: Sphinx, exception: Exception | None) -> None:
-    """Leave what some page uses of the theme's style sheet: a quarter."""
-    if exception or app.builder.format != "html":
-        return
-    words: set[str] = set()
-    for path in Path(app.outdir).rglob("*"):
-        # No page asks for this script, which names every icon.
-        if path.suffix in (".html", ".js") and path.stem != "fontawesome":
-            words.update(re.findall(r"[\w-]+", path.read_text("utf-8")))
-
-    def used(rule: re.Match) -> str:
-        selector = re.sub(r":not\([^()]*\)|\[[^]]*\]", "", rule[1])
-        parts = (
-            re.findall(r"[.#]([a-z][\w-]*)", part, re.IGNORECASE)
-            for part in selector.split(",")
-        )
-        return rule[0] if any(map(words.issuperset, parts)) else ""
-
-    sheet = Path(app.outdir, "_static/styles/pydata-sphinx-theme.css")
-    css = re.sub(r"(?s)/\*.*?\*/", "", sheet.read_text("utf-8"))
-    sheet.write_text(re.sub(r"([^{}]+)\{[^{}]*\}", used, css), "utf-8")
-
-
 def setup(app: Sphinx) -> dict:
     app.add_html_math_renderer(
         "mathml", (visit_inline, None), (visit_block, None)
@@ -296,5 +273,4 @@ def setup(app: Sphinx) -> dict:
     # Before sphinxext.opengraph, which takes what it finds; and last.
     app.connect("html-page-context", describe, priority=450)
     app.connect("html-page-context", finish, priority=900)
-    app.connect("build-finished", prune)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -33,7 +33,7 @@ const contents = document.getElementById("contents");
 if (contents) {
   const links = new Map();
   for (const link of contents.querySelectorAll("a"))
-    links.set(document.getElementById(link.hash.slice(1)), link);
+    links.set(document.getElementById(link.hash.slice(1)).closest("section, dl"), link);
   const band = new IntersectionObserver(changes => {
     for (const { target, isIntersecting } of changes)
       links.get(target).classList.toggle("seen", isIntersecting);
