@@ -310,7 +310,9 @@ def test_missing_page_leads_back(prefix, open_page, built):
     """Where the book is published, and on a server of its own."""
     with serve(built, prefix) as origin:
         page, problems = open_page(f"{origin}/{LOST}")
-        assert len(problems) == 1 and "404" in problems[0]
+        assert all("404" in problem for problem in problems)
+        frame = page.locator(".frame")
+        assert frame.evaluate("e => getComputedStyle(e).display") == "flex"
         page.locator("article a").first.click()
         page.wait_for_url(f"{origin}/{INTRO}.html")
 
