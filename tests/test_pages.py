@@ -184,6 +184,9 @@ def incomplete_heads(site: Site) -> Problems:
         for name in ("og:url", "og:image"):
             if not said.get(name, "").startswith(BASE):
                 yield f"{document}: {name} is {said.get(name)}, not in {BASE}"
+        card = said.get("og:image", "").removeprefix(BASE)
+        if not (site.folder / card).is_file():
+            yield f"{document}: its card {card} is no file of the book"
         canonical = head.select_one("link[rel=canonical]")
         if canonical is None or canonical["href"] != address:
             yield f"{document}: its canonical link is not {address}"

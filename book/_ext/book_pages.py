@@ -176,7 +176,14 @@ def describe(app: Sphinx, pagename, templatename, context, doctree) -> None:
         return
     text = escape(text, quote=True)
     context["metatags"] += f'\n<meta name="description" content="{text}"/>'
-    context["meta"] = {**(context["meta"] or {}), "og:description": text}
+    meta = {"og:description": text}
+    card = Path("book/assets/cards", f"{Path(pagename).name}.png")
+    if Path(app.srcdir, card).is_file():
+        title = re.sub("<[^>]*>", "", context["title"])
+        cards = f"{app.config.html_baseurl}_static/cards"
+        meta["og:image"] = f"{cards}/{card.name}"
+        meta["og:image:alt"] = f"Chapter {title}; with a drawing of it"
+    context["meta"] = {**(context["meta"] or {}), **meta}
 
 
 # What book.css leaves black; each would be an element to lay out and print.
