@@ -22,7 +22,7 @@ CONFIG, TOC = (
 )
 BASE = CONFIG["html"]["baseurl"]
 PARTS = {
-    part["caption"]: [chapter["file"] for chapter in part["chapters"]]
+    part.get("caption", ""): [chapter["file"] for chapter in part["chapters"]]
     for part in TOC["parts"]
 }
 DOCUMENTS = [TOC["root"], *chain.from_iterable(PARTS.values())]
