@@ -68,8 +68,7 @@ def visit_inline(self, node: nodes.math) -> None:
 
 
 def visit_block(self, node: nodes.math_block) -> None:
-    # Where it is too wide for a phone it scrolls, by keyboard too.
-    tag = self.starttag(node, "div", CLASS="math-block", tabindex="0")
+    tag = self.starttag(node, "div", CLASS="math-block")
     self.body.append(f"{tag}{mathml(node, display=True)}</div>\n")
     raise nodes.SkipNode
 
@@ -202,21 +201,8 @@ def hang_lines(pre: re.Match) -> str:
     return f"<pre>{''.join(lines)}</pre>"
 
 
-# What Sphinx and its theme bring, and book.css and book.js do instead.
-REPLACED = "pygments|mystnb|book-theme|doctools|sphinx_highlight"
-
-
 def finish(app: Sphinx, pagename, templatename, context, doctree) -> None:
-    """Mend the page's markup, and let its scripts wait until it is read."""
-    for files in "css_files", "script_files":
-        context[files] = [
-            file
-            for file in context[files]
-            if file.filename and not re.search(REPLACED, file.filename)
-        ]
-    tag = context["js_tag"]
-    late = r"<script (?=[^>]*src=)(?![^>]*documentation_options)"
-    context["js_tag"] = lambda js: re.sub(late, r"\g<0>defer ", tag(js))
+    """Mend the markup of what the page says."""
     if doctree is None:
         return
     pictures = {name: path for path, name in app.builder.images.items()}
