@@ -19,11 +19,6 @@ def leave_search(app: Sphinx) -> None:
     app.builder.search = False
 
 
-def leave_scripts(app: Sphinx, pagename, templatename, context, doctree):
-    scripts = context["script_files"]
-    scripts[:] = [s for s in scripts if not str(s.filename).endswith(REPLACED)]
-
-
 def sections(path: Path, address: str) -> Iterator[dict[str, str]]:
     """Take a page apart, from its end, so that no text is in two sections."""
     html = path.read_text("utf-8").replace("</dt>", " </dt>")
@@ -61,6 +56,5 @@ def write_index(app: Sphinx, exception: Exception | None) -> None:
 
 def setup(app: Sphinx) -> dict:
     app.connect("builder-inited", leave_search)
-    app.connect("html-page-context", leave_scripts)
     app.connect("build-finished", write_index)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -12,9 +12,9 @@ document.querySelector(".theme-switch-button").addEventListener("click", () => {
 
 // The search page's own field, elsewhere one that opens.
 function openSearch() {
-  const field = document.querySelector("main .bd-search input");
+  const field = document.querySelector("main input[type=search]");
   if (field) field.select();
-  else document.getElementById("pst-search-dialog").showModal();
+  else document.getElementById("search").showModal();
 }
 document.querySelector(".search-button__button").addEventListener("click", openSearch);
 const mac = navigator.platform.startsWith("Mac");
