@@ -26,7 +26,9 @@ def sections(path: Path, address: str) -> Iterator[dict[str, str]]:
     for tag in article.select("a.headerlink, summary"):
         tag.decompose()
     chapter = article.h1.get_text()
-    for part in reversed(article.select("section[id], dl.py:has(> dt[id])")):
+    # A part of the playground has an id and no heading.
+    named = "section[id]:has(h1, h2, h3, h4), dl.py:has(> dt[id])"
+    for part in reversed(article.select(named)):
         heading = part.extract().select_one("h1, h2, h3, h4, dt").extract()
         # A term is bold where it is taught; with a full stop it is a title.
         bold = [tag.get_text() for tag in part.select("strong:not(dl *)")]
