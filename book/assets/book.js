@@ -37,9 +37,12 @@ if (contents) {
   const band = new IntersectionObserver(changes => {
     for (const { target, isIntersecting } of changes)
       links.get(target).classList.toggle("seen", isIntersecting);
-    const seen = [...links.values()].filter(link => link.matches(".seen"));
+    const here = contents.querySelectorAll(".seen");
     contents.querySelector("[aria-current]")?.removeAttribute("aria-current");
-    seen.at(-1)?.setAttribute("aria-current", "true");
+    if (!here.length) return;
+    const link = here[here.length - 1];
+    link.setAttribute("aria-current", "true");
+    contents.scrollTop = link.offsetTop - contents.clientHeight / 2;
   }, { rootMargin: "-20% 0px -79% 0px" });
   for (const section of links.keys()) band.observe(section);
   contents.addEventListener("click", ({ target }) => {
