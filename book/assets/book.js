@@ -3,10 +3,11 @@
 "use strict";
 
 document.querySelector(".theme-switch-button").addEventListener("click", () => {
-  const modes = ["auto", "light", "dark"];
-  if (!system.matches) modes.push(modes.splice(1, 1)[0]);
-  const next = modes[(modes.indexOf(document.documentElement.dataset.mode) + 1) % 3];
-  localStorage.setItem("mode", next);
+  const modes = system.matches
+    ? ["auto", "light", "dark"]
+    : ["auto", "dark", "light"];
+  const now = modes.indexOf(document.documentElement.dataset.mode);
+  localStorage.setItem("mode", modes[(now + 1) % 3]);
   paint();
 });
 
@@ -16,7 +17,10 @@ function openSearch() {
   if (field) field.select();
   else document.getElementById("search").showModal();
 }
-document.querySelector(".search-button__button").addEventListener("click", openSearch);
+document
+  .querySelector(".search-button__button")
+  .addEventListener("click", openSearch);
+
 const mac = navigator.platform.startsWith("Mac");
 addEventListener("keydown", event => {
   if (event.key === "k" && (mac ? event.metaKey : event.ctrlKey)) {
@@ -32,8 +36,10 @@ if (mac)
 const contents = document.getElementById("contents");
 if (contents) {
   const links = new Map();
-  for (const link of contents.querySelectorAll("a"))
-    links.set(document.getElementById(link.hash.slice(1)).closest("section, dl"), link);
+  for (const link of contents.querySelectorAll("a")) {
+    const place = document.getElementById(link.hash.slice(1));
+    links.set(place.closest("section, dl"), link);
+  }
   const band = new IntersectionObserver(changes => {
     for (const { target, isIntersecting } of changes)
       links.get(target).classList.toggle("seen", isIntersecting);
@@ -62,4 +68,6 @@ for (const box of document.querySelectorAll(
   wide.observe(box);
 
 requestAnimationFrame(() =>
-  document.querySelector("#menu .current > a")?.scrollIntoView({ block: "nearest" }));
+  document
+    .querySelector("#menu .current > a")
+    ?.scrollIntoView({ block: "nearest" }));
