@@ -223,7 +223,7 @@ def test_the_first_hessian_serves_from_a_near_start_to_the_same_end():
     # Each step leaves a share of the gradient, not its square.
     assert 3 <= passes <= 8
     half = jax.tree.map(lambda leaf: leaf / 2, exact)
-    with pytest.raises(ValueError, match="^params must be nearer the end wi"):
+    with pytest.raises(ValueError, match=r"^params must be nearer the end"):
         newton(logistic_means, half, data, keep=True)
     # It computes neither the loss nor another Hessian, so only these count.
     with pytest.raises(ValueError, match="was not reached in 100 passes"):
