@@ -189,6 +189,10 @@ def describe(app: Sphinx, pagename, templatename, context, doctree) -> None:
 BLACK = r'<span class="(?:n|nb|nn|o|p|w)">([^<]*)</span>'
 
 
+# Characters of code that a phone's line holds.
+PHONE = 34
+
+
 def hang_lines(pre: re.Match) -> str:
     """Wrap each line of code, so that what runs over keeps its indent."""
     lines = []
@@ -196,6 +200,8 @@ def hang_lines(pre: re.Match) -> str:
     for line in code.removesuffix("\n").split("\n"):
         text = re.sub("<[^>]+>", "", line)
         indent = len(text) - len(text.lstrip(" "))
+        if len(text) > PHONE:  # break it where a reader would
+            line = re.sub(r"(?<=[a-z_][.(\[])(?=[A-Za-z_])", "<wbr/>", line)
         style = f' style="--indent: {indent}ch"' if indent else ""
         lines.append(f'<span class="code-line"{style}>{line}\n</span>')
     return f"<pre>{''.join(lines)}</pre>"

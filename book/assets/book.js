@@ -64,7 +64,7 @@ const wide = new ResizeObserver(entries => {
     target.tabIndex = target.scrollWidth > target.clientWidth ? 0 : -1;
 });
 for (const box of document.querySelectorAll(
-  ".pst-scrollable-table-container, .output.text_html, .math-block"))
+  ".pst-scrollable-table-container, .output.text_html, .output pre, .math-block"))
   wide.observe(box);
 
 requestAnimationFrame(() =>

@@ -14,6 +14,8 @@ const terms = [wholes.join("\\W+"), ...wholes, ...words].map((term) =>
 
 // What stands in bold is taught there; of two alike, the earlier teaches it.
 function rank({ heading, bold, text }, place) {
+  const all = (word) => RegExp(`\\b${word}`, "i").test(heading + " " + text);
+  if (!words.every(all)) return 0;
   const scores = terms.map((term) => {
     const hits = (text.match(term) || []).length;
     return (
@@ -37,7 +39,7 @@ function excerpt(text) {
   const together = text.search(terms[0]);
   const at = together < 0 ? text.search(word) : together;
   const start = text.lastIndexOf(" ", at - 80) + 1;
-  const lines = text.slice(start).split(" ").slice(0, 40).join(" ");
+  const lines = text.slice(start).split(" ").slice(0, 25).join(" ");
   return lines
     .split(word)
     .map((part, i) => (i % 2 ? element("mark", part) : part));
