@@ -1,7 +1,7 @@
 "use strict";
 /* global PlaygroundData, PlaygroundModel, weightsView */
-/* What the page shows follows from `dials`, `epoch`, `discs`, `rival`, `judged`
-   and `ghost` alone; `draw` shows it. */
+/* What the page shows follows from `dials`, `epoch`, `discs`, `open`, `judged`,
+   `rival` and `ghost` alone; `draw` shows it. */
 (() => {
   const { freshScores, initialState, scores, step, START } = PlaygroundModel;
   const $ = (id) => document.getElementById(`play-${id}`);
@@ -27,6 +27,7 @@
   // The plane: x from -7 to 7, y from -3.5 to 3.5, 50 pixels to one of each.
   const RIGHT = 7;
   const TOP = 3.5;
+  const EDGE = [6.7, 3.2]; // of a disc's place
   const across = (x) => 50 * (RIGHT + x);
   const down = (y) => 50 * (TOP - y);
   const pixel = (value) => value.toFixed(1);
@@ -41,8 +42,9 @@
   let truth, dataset, limit, run;
   let epoch = 0;
   let discs = ends(LEVEL); // your line goes through both
+  let open = false; // the true line may be seen
+  let judged = ""; // as text, the discs as they were judged
   let rival = ""; // as text, the discs that a link brought
-  let judged = false;
   let ghost = []; // the run before the last turn of a dial
   let settled = true; // whether it has been let go
   let viewed; // the truth that the view shows
@@ -53,7 +55,7 @@
   function ends(text) {
     const numbers = text.split(",").map(Number);
     const [x, y, toX, toY] = numbers;
-    const inside = numbers.every((v, i) => Math.abs(v) <= (i % 2 ? 3.2 : 6.7));
+    const inside = numbers.every((v, i) => Math.abs(v) <= EDGE[i % 2]);
     const apart = Math.hypot(toX - x, toY - y) >= 1;
     return inside && apart && numbers.length === 4 && [[x, y], [toX, toY]];
   }
@@ -96,20 +98,20 @@
   }
 
   /** While the slope is hidden, one number stands for it and the key. */
-  function address(open, more) {
+  function address(hidden, more) {
     const { key, slope, ...others } = dials;
     const puzzle = 13 * key + ((8 * thirds.indexOf(slope)) % 13);
-    const all = { ...(open ? { key, slope } : { puzzle }), ...others, ...more };
-    const usual = { ...DEFAULTS, line: LEVEL };
+    const all = { ...(hidden ? { puzzle } : { key, slope }), ...others, ...more };
     const hash = Object.entries(all)
-      .filter(([name, value]) => value && value !== usual[name])
+      .filter(([name, value]) => value && value !== DEFAULTS[name])
       .map((entry) => entry.join("="));
     return `#${hash.join("&") || "epoch=0"}`;
   }
 
   function remember() {
-    const more = { line: String(discs), beat: rival, epoch };
-    history.replaceState(null, "", address(judged, more));
+    const line = judged || String(discs).replace(LEVEL, "");
+    const more = { line, beat: rival, epoch };
+    history.replaceState(null, "", address(!open, more));
   }
 
   function isUsable(name, text) {
@@ -137,14 +139,22 @@
       dials.key = String(Math.floor(puzzle / 13));
       dials.slope = thirds[(5 * puzzle) % 13];
     }
-    if (line || puzzle) discs = ends(line ?? LEVEL); // else it stays
-    [rival, judged, ghost] = [beat, hash !== "" && !puzzle, []];
-    epoch = Number(wanted);
+    open = hash !== "" && !puzzle;
+    if (line || !open) discs = ends(line ?? LEVEL); // else they stay
+    if (line || !open) judged = open ? line : "";
+    [rival, ghost, epoch] = [beat, [], Number(wanted)];
     restart();
+    quote(address(false, { epoch }));
     draw();
     if (hash) remember();
     if (refused.length) say(`No such setting: ${refused.join(", ")}.`);
     else report();
+  }
+
+  /** Show beside the plane the trial whose address this is, if any's. */
+  function quote(hash) {
+    const trial = document.querySelector(`#try-this li:has([href="${hash}"])`);
+    $("trial").replaceChildren(...(trial?.cloneNode(true).childNodes ?? []));
   }
 
   /** Have it read aloud, if need be again, once all has settled. */
@@ -172,19 +182,30 @@
 
   const report = () => say(summary());
 
-  function verdict() {
-    const theirs = rival && judge(ends(rival)).fresh;
-    const toBeat = rival && `${percent(theirs.accuracy)} is to beat. `;
-    if (!judged) return toBeat + $("verdict").dataset.ask;
-    const mine = judge(discs);
-    const passed = run
+  /** Who is in front on fresh points, once the race has begun. */
+  function race(mine) {
+    if (!epoch) return "";
+    const ahead = run
       .slice(0, epoch + 1)
-      .findIndex(({ fresh }) => fresh.accuracy > mine.fresh.accuracy);
-    const race = passed < 0 ? "is behind" : `passed you in epoch ${passed}`;
-    return (
-      `Your line is ${right(mine)}. ${toBeat}` +
-      `No rule exceeds ${percent(limit.accuracy)}. Gradient descent ${race}.`
-    );
+      .map(({ fresh }, k) => k > 0 && fresh.accuracy > mine.fresh.accuracy);
+    if (ahead[epoch])
+      return ` The model has led since epoch ${ahead.lastIndexOf(false) + 1}.`;
+    const last = ahead.lastIndexOf(true);
+    return last < 0
+      ? " The model is behind."
+      : ` The model led until epoch ${last}.`;
+  }
+
+  function verdict() {
+    const theirs = rival && judge(ends(rival)).fresh.accuracy;
+    const mark = rival && percent(theirs);
+    if (!judged)
+      return (rival && `${mark} is to beat. `) + $("verdict").dataset.ask;
+    const mine = judge(ends(judged));
+    const won = mine.fresh.accuracy > theirs;
+    const duel = rival && (won ? `You beat ${mark}. ` : `${mark} stands. `);
+    const most = `On fresh points no rule exceeds ${percent(limit.accuracy)}.`;
+    return `Your line is ${right(mine)}. ${duel}${most}${race(mine)}`;
   }
 
   /** Where a line meets the plane's edge: left first, or the foot. */
@@ -202,10 +223,13 @@
   function drawPoints(line) {
     const paths = { right: ["", ""], wrong: ["", ""] };
     const { x, y, label } = dataset;
+    const size = x.length < 100 ? 7 : 4;
+    $("plane").style = `--size: ${1.75 * size}px`;
+    const triangle = `m0-${size}l${size} ${1.75 * size}h-${2 * size}z`;
     for (let i = 0; i < x.length; i++) {
       const says = Number(line.w1 * x[i] + line.w2 * y[i] + line.b > 0);
       paths[says === label[i] ? "right" : "wrong"][label[i]] +=
-        `M${pixels([x[i], y[i]])}${label[i] ? "m0-4l4 7h-8z" : "h0"}`;
+        `M${pixels([x[i], y[i]])}${label[i] ? triangle : "h0"}`;
     }
     for (const [name, both] of Object.entries(paths))
       both.forEach((d, label) => path(`${name}-${label}`, d));
@@ -243,7 +267,8 @@
   function drawCurves() {
     const known = run.slice(0, epoch + 1);
     const horizon = Math.max(known.length, ghost.length) < 102 ? 100 : LAST;
-    const worst = Math.max(...known.concat(ghost).map(({ own }) => own.loss));
+    const shown = known.concat(ghost).flatMap(({ own, fresh }) => [own, fresh]);
+    const worst = Math.max(...shown.map(({ loss }) => loss));
     const top = [1.2, 2, 4, 12, 40].find((edge) => worst <= edge) ?? 40;
     const width = (k) => pixel(36 + (260 * k) / horizon);
     const height = (loss) => pixel(185 - 170 * Math.min(loss / top, 1));
@@ -262,7 +287,7 @@
   /** Marks on the way from a coin's half, at 0, to the limit, at 1. */
   function drawBar() {
     const marks = Object.entries({
-      yours: judged && judge(discs),
+      yours: judged && judge(ends(judged)),
       model: epoch > 0 && run[epoch],
       rival: rival && judge(ends(rival)),
     });
@@ -272,7 +297,9 @@
         const share = mark ? mark[kind].accuracy : 0;
         part.hidden = !mark;
         part.textContent = `${who} ${percent(share)}`;
-        part.style = `--at: ${(share - 0.5) / (limit.accuracy - 0.5)}`;
+        const at = (share - 0.5) / (limit.accuracy - 0.5);
+        part.style = `--at: ${at}; --out: ${at < 0 ? 180 : 0}deg`;
+        part.toggleAttribute("data-out", at < 0 || at > 1);
       }
     put("best", percent(limit.accuracy));
   }
@@ -332,11 +359,11 @@ params, history = fit(loss_fn, BLOG_PARAMS, optimizer, dataset, ${epoch})`,
 
   function draw() {
     const { params } = run[epoch];
-    const known = judged || epoch ? truth : null;
-    const learned = epoch > 0 && { ...params, b: params.b - dials.threshold };
+    const known = open || epoch ? truth : null;
+    const learned = known && { ...params, b: params.b - dials.threshold };
     const yours = rule(discs);
-    app.dataset.stage = epoch ? "model" : judged ? "judged" : "draw";
-    drawPoints(learned || yours);
+    app.dataset.stage = epoch ? "model" : open ? "judged" : "draw";
+    drawPoints(epoch ? learned : yours);
     drawShade(params);
     drawLines({ truth: known, learned, yours });
     drawDiscs();
@@ -349,6 +376,7 @@ params, history = fit(loss_fn, BLOG_PARAMS, optimizer, dataset, ${epoch})`,
     drawDials();
     put("verdict", verdict());
     $("judge").disabled = judged;
+    $("share").disabled = !judged;
   }
 
   function advance(by) {
@@ -356,6 +384,7 @@ params, history = fit(loss_fn, BLOG_PARAMS, optimizer, dataset, ${epoch})`,
     draw();
     if (epoch === LAST) return pause();
     put("status", summary());
+    if (epoch % 20 === 0) remember(); // for a reload
     if (epoch % 100 === 0) speak(summary());
   }
 
@@ -386,7 +415,7 @@ params, history = fit(loss_fn, BLOG_PARAMS, optimizer, dataset, ${epoch})`,
     if (settled) ghost = run.slice(0, epoch && epoch + 1);
     settled = false;
     dials[name] = value;
-    if (name === "slope") judged = true;
+    if (name === "slope") open = true;
     restart();
     draw();
     if (!timer) report();
@@ -414,29 +443,37 @@ params, history = fit(loss_fn, BLOG_PARAMS, optimizer, dataset, ${epoch})`,
       report();
     },
     judge() {
-      judged = true;
+      [open, judged] = [true, String(discs)];
       draw();
       speak(verdict());
     },
     fresh: () => turn("key", number(10000)),
     puzzle() {
-      history.pushState(null, "", address(false, { puzzle: number(130000) }));
+      history.pushState(null, "", `#puzzle=${number(130000)}`);
       read();
     },
-    share() {
-      const link = new URL(address(false, { beat: String(discs) }), location);
-      navigator.clipboard?.writeText(link).catch(() => {});
-      say(`Copied, if that is allowed: ${link}`);
+    async share() {
+      const link = new URL(address(true, { beat: judged }), location);
+      try {
+        await navigator.clipboard.writeText(link);
+        say("Link copied.");
+      } catch {
+        prompt("Copy this link:", link);
+      }
     },
   };
 
   function move(index, place) {
-    const rounded = place.map((value) => Math.round(20 * value) / 20);
-    const moved = ends(String(discs.with(index, rounded)));
+    const near = place.map((value, i) => {
+      const inside = Math.min(Math.max(value, -EDGE[i]), EDGE[i]);
+      return Math.round(20 * inside) / 20;
+    });
+    const moved = ends(String(discs.with(index, near)));
     if (!moved) return;
     discs = moved;
     draw();
-    speak(judged ? verdict() : tell("Your line", rule(discs)));
+    if (open) say(`There your line is ${right(judge(discs))}.`);
+    else speak(tell("Your line", rule(discs)));
   }
 
   /** A disc is moved by arrow keys, by mouse or by thumb. */
@@ -464,12 +501,11 @@ params, history = fit(loss_fn, BLOG_PARAMS, optimizer, dataset, ${epoch})`,
     disc.onlostpointercapture = () => (disc.onpointermove = null);
   }
 
-  /** Show the trial asked for beside the plane. */
-  function showTrial({ target }) {
-    const link = target.closest('a[href^="#"][href*="="]');
-    const trial = link?.closest("li");
-    if (trial) $("trial").replaceChildren(...trial.cloneNode(true).childNodes);
-    if (link) app.scrollIntoView();
+  /** Go from a trial to what it has set. */
+  function follow({ target }) {
+    if (!target.closest('a[href^="#"][href*="="]')) return;
+    app.scrollIntoView();
+    $("play").focus({ preventScroll: true });
   }
 
   app.addEventListener("input", ({ target }) => {
@@ -482,6 +518,6 @@ params, history = fit(loss_fn, BLOG_PARAMS, optimizer, dataset, ${epoch})`,
     app.addEventListener(kind, settle);
   [0, 1].forEach(connect);
   addEventListener("hashchange", read);
-  document.addEventListener("click", showTrial);
+  document.addEventListener("click", follow);
   read();
 })();
