@@ -139,10 +139,6 @@ def expect_numbers(page, hash=None):
     expect(page.locator("tbody td")).to_have_text(wanted, timeout=20_000)
 
 
-def expect_hash(page, hash):
-    expect(page).to_have_url(re.compile(f"{re.escape(hash)}$"))
-
-
 def said(page, part="status"):
     return plain(page.text_content(f"#play-{part}"))
 
@@ -175,7 +171,6 @@ def test_each_number_of_a_trial_is_computed(open_page):
     trials = page.locator("#try-this ol > li").all()
     assert trials
     for trial in trials:
-        assert trial.locator("data").count(), "a trial shows no number"
         links = []
         for part in trial.locator('a[href^="#"], data').all():
             if link := part.get_attribute("href"):
@@ -188,21 +183,17 @@ def test_each_number_of_a_trial_is_computed(open_page):
         html = plain(trial.inner_html())
         words = re.sub(r"<data.*?</data>|<[^>]+>", "", html)
         assert not re.findall(r"\d+\.\d+|\d+ %", words), "stands in no <data>"
-        for named in re.findall(r"(?<=epoch )\d+|\d+(?= epochs)", words):
-            assert any(link.endswith(f"epoch={named}") for link in links)
 
 
 @pytest.mark.parametrize(
     "hash",
     [
-        "#epoch=100",
         "#optimizer=momentum&epoch=100",
         "#optimizer=adam&epoch=100",
         "#key=999999999&points=50&scale=5&slope=5/3&rate=1&epoch=20",
         "#scale=0.2&slope=-2&epoch=3",
         # A step so long that naive exponentials overflow.
         "#points=20&slope=0&rate=100&optimizer=adam&epoch=2",
-        "#threshold=0.5&epoch=20",
     ],
 )
 def test_all_shows_what_the_same_in_python_computes(hash, open_page):
@@ -227,8 +218,6 @@ def check_nothing_given_away(page):
     for part in ("view .truth", "slope", "best", "scores", "python"):
         assert not page.locator(f"#play-{part}").is_visible()
     assert "true" not in said(page, "text") and "slope" not in page.url
-    points = page.locator("#play-right-0")
-    assert points.evaluate("p => getComputedStyle(p).opacity") == "1"
 
 
 def through(left, right):
@@ -251,8 +240,8 @@ def test_all_is_hidden_until_your_line_is_judged(open_page):
     page.reload()
     check_nothing_given_away(page)
     assert place(page, "first disc") == (-3, 0.5)
-    button(page, "Judge my line").press("Enter")
-    assert drawn(page, "true line") and not drawn(page, "learned")
+    button(page, "Judge").press("Enter")
+    assert drawn(page, "true line") and drawn(page, "learned")
     data = make_dataset(jax.random.key(1))
     mine = through((-3, 0.5), (3, 0))
     fresh, limit = (on_fresh(k)[0] for k in (mine, TRUE_LINE))
@@ -262,9 +251,9 @@ def test_all_is_hidden_until_your_line_is_judged(open_page):
     own, fresh_right, best = (f"{100 * share:.1f} %" for share in shares)
     judged = (
         f"Your line is right on {own} of these points, {fresh_right} of fresh."
-        f" No rule exceeds {best}. Gradient descent "
+        f" On fresh points no rule exceeds {best}."
     )
-    assert said(page, "verdict") == f"{judged}is behind."
+    assert said(page, "verdict") == judged
     assert said(page, "own-yours") == f"yours {own}"
     run = [on_fresh(Line(*row))[0] for row in train(data)[:101]]
     passed = int(np.argmax(np.array(run) > fresh))
@@ -272,13 +261,29 @@ def test_all_is_hidden_until_your_line_is_judged(open_page):
     page.clock.run_for(50 * passed)
     button(page, "Pause").click()
     page.reload()
-    assert said(page, "verdict") == f"{judged}passed you in epoch {passed}."
-    page.click("text=Ten points.")
-    expect_numbers(page, "#points=10&rate=1&epoch=100")
-    assert place(page, "first disc") == (-3, 0.5)
+    slider(page, "first disc").press("ArrowUp")  # after it was judged
+    assert said(page).startswith("There your line is right on ")
+    led = f"The model has led since epoch {passed}."
+    assert said(page, "verdict") == f"{judged} {led}"
     assert said(page, "fresh-yours") == f"yours {fresh_right}"
+    page = open_page("#rate=10&line=-3,0.5,3,-1&epoch=5")
+    assert said(page, "verdict").endswith("The model led until epoch 1.")
+
+
+def test_a_trial_is_quoted_while_it_is_so(open_page):
+    page = open_page("#line=-3,0.5,3,0")
+    page.click("text=Ten points.")
+    expect(page.locator("#play-play")).to_be_focused()
+    expect_numbers(page, "#points=10&rate=1&epoch=100")
+    assert said(page, "trial").startswith("Ten points.")
+    assert place(page, "first disc") == (-3, 0.5)
+    # All in sight: a loss of over 1.2, and more right than any rule.
+    assert said(page, "top") == "2"
+    assert page.locator("#play-own-model[data-out]").is_visible()
     button(page, "New puzzle").click()
     check_nothing_given_away(page)
+    assert said(page, "trial") == ""
+    assert said(page, "points-value") == "1000"
 
 
 def test_reset_returns_to_where_the_player_was(open_page):
@@ -287,7 +292,6 @@ def test_reset_returns_to_where_the_player_was(open_page):
     button(page, "Play").click()
     page.clock.run_for(500)
     assert drawn(page, "true line") and drawn(page, "learned")
-    assert slider(page, "first disc").is_visible()
     page.reload()
     button(page, "Reset").click()
     check_nothing_given_away(page)
@@ -297,15 +301,21 @@ def test_reset_returns_to_where_the_player_was(open_page):
 def test_a_link_brings_a_line_to_beat(open_page):
     page = open_page("#slope=2&points=200")
     slider(page, "second disc").press("ArrowUp")
+    button(page, "Judge").click()
+    slider(page, "second disc").press("ArrowUp")
     button(page, "Copy link").click()
+    expect(page.locator("#play-status")).to_have_text("Link copied.")
     link = page.evaluate("navigator.clipboard.readText()")
     page = open_page(link.removeprefix(page.url.split("#")[0]))
     check_nothing_given_away(page)
     score = f"{100 * on_fresh(through((-3, 0), (3, 0.1)), STEEP)[0]:.1f} %"
     assert said(page, "verdict").startswith(f"{score} is to beat.")
     assert said(page, "fresh-rival") == f"rival {score}"
-    button(page, "Step").click()
-    expect_numbers(page, "#slope=2&points=200&epoch=1")
+    button(page, "Judge").click()
+    assert f" {score} stands. " in said(page, "verdict")
+    expect_numbers(page, "#slope=2&points=200&epoch=0")
+    page = open_page("#slope=2&beat=-3,0,3,0.1&line=-1.5,-3,1.5,3")
+    assert f" You beat {score}. " in said(page, "verdict")
 
 
 def test_a_dial_keeps_the_epoch_and_leaves_the_earlier_curve(open_page):
@@ -314,15 +324,9 @@ def test_a_dial_keeps_the_epoch_and_leaves_the_earlier_curve(open_page):
     assert ghost.get_attribute("d") == ""
     before = curve.get_attribute("d")
     page.get_by_label("learning rate").select_option("1")
-    expect_hash(page, "#points=200&rate=1&epoch=20")
+    expect(page).to_have_url(re.compile("#points=200&rate=1&epoch=20$"))
     expect_numbers(page)
     assert ghost.get_attribute("d") == before != curve.get_attribute("d")
-    before = curve.get_attribute("d")
-    page.evaluate("Math.random = () => 0.5")
-    button(page, "New data").click()
-    expect_hash(page, "#key=5000&points=200&rate=1&epoch=20")
-    expect_numbers(page)
-    assert ghost.get_attribute("d") == before
 
 
 PHONE = {"viewport": {"width": 390, "height": 700}, "has_touch": True}
@@ -340,8 +344,6 @@ def test_a_disc_can_be_dragged_both_ways_by_mouse_and_by_thumb(open_page):
     assert place(page, "first disc") == (-3, 0)
     page.mouse.move(plane["x"] + 3.5 * unit, middle - 2 * unit, steps=4)
     page.mouse.up()
-    # No longer held.
-    page.mouse.move(plane["x"] + 5.5 * unit, middle - 1.8 * unit)
     send = page.context.new_cdp_session(page).send
     for k in np.arange(0, 2.1, 0.1):
         x, y = plane["x"] + (9.5 - k / 2) * unit, middle + k * unit
@@ -362,6 +364,9 @@ def test_a_line_may_stand_upright_but_not_shrink_to_a_point(open_page):
     assert told in said(page, "text")
     slider(page, "first disc").press("ArrowUp")
     assert place(page, "first disc") == (0, -0.5)
+    page = open_page("#line=0,-0.5,6.65,3.2")
+    slider(page, "second disc").press("ArrowRight")
+    assert place(page, "second disc") == (6.7, 3.2)
 
 
 # What has the focus, and whether it lies under something else.
@@ -389,36 +394,23 @@ def test_the_keyboard_reaches_all_and_the_plane_hides_none(open_page):
 
 def test_who_cannot_see_the_plane_hears_it(open_page):
     page = open_page()
-    x, y, label = data = make_dataset(jax.random.key(1))
-
-    def check_sides(told, line):
-        one = (y > boundary_y(line, x)) == (line.w2 > 0)
-        found = map(int, re.findall(r"(\d+) [ct][ir]", told))
-        assert [*found] == [
-            (side & (label == kind)).sum()
-            for side in (one, ~one)
-            for kind in (0, 1)
-        ]
-
+    x, y, label = make_dataset(jax.random.key(1))
     disc = slider(page, "first disc")
     disc.press("ArrowUp")
     assert plain(disc.get_attribute("aria-valuetext")) == "x -3.00, y 0.10"
     told = heard(page)
     assert told == said(page, "text")  # nothing else is known
     where = "Your line runs from (-7.0, 0.2) to (7.0, -0.1)."
-    assert told.startswith(f"{where} It says 1 above it")
-    check_sides(told, through((-3, 0.1), (3, 0)))
+    above = y > boundary_y(through((-3, 0.1), (3, 0)), x)
+    circles, triangles = np.bincount(label[above])
+    sides = f"1 above it, to {circles} circles and {triangles} triangles; 0 to"
+    assert told.startswith(f"{where} It says {sides}")
     button(page, "Step").click()
     right, fresh, _, loss, *_ = numbers("#epoch=1")
     told = f"right on {right} of these points, {fresh} of fresh; loss {loss}."
     assert heard(page) == f"Epoch 1: {told}"
     told = said(page, "text").split("The learned line")[1].split("Your")[0]
     assert "It says 1 below it" in told  # it starts upside down
-    check_sides(told, Line(*train(data)[1]))
-    for _ in range(2):  # said again, it is heard again
-        button(page, "Reset").click()
-        assert said(page, "spoken") == ""
-        assert heard(page).startswith("Play trains")
 
 
 def test_the_address_remembers(open_page):
@@ -428,8 +420,14 @@ def test_the_address_remembers(open_page):
     page.click("text=Ten points.")
     expect_numbers(page, "#points=10&rate=1&epoch=100")
     page.go_back()
-    expect_hash(page, "#points=500&epoch=3")
+    expect(page).to_have_url(re.compile("#points=500&epoch=3$"))
     expect_numbers(page)
+    button(page, "Judge").click()
+    button(page, "New puzzle").click()
+    slider(page, "first disc").press("ArrowUp")
+    page.go_back()
+    expect(page).to_have_url(re.compile("#points=500&line=-3,0,3,0&epoch=3$"))
+    assert place(page, "first disc") == (-3, 0)
 
 
 def test_what_an_address_cannot_ask_is_named(open_page):
@@ -446,10 +444,11 @@ def test_play_speaks_now_and_then(open_page):
     button(page, "Play").press("Space")
     page.clock.run_for(4900)
     assert said(page, "spoken") == "Training."
+    expect(page).to_have_url(re.compile("epoch=80$"))  # should it be reloaded
     page.clock.run_for(1600)
     assert said(page, "spoken").startswith("Epoch 100: right on ")
     button(page, "Pause").press("Space")
-    expect_hash(page, "epoch=130")
+    expect(page).to_have_url(re.compile("epoch=130$"))
     assert heard(page) == said(page)
 
 
@@ -461,7 +460,7 @@ def test_less_motion_means_ten_epochs_a_second_up_to_the_last(open_page):
         assert said(page, "epoch") == f"epoch {epoch}"
 
 
-@pytest.mark.parametrize("width, height", [(1366, 768), (390, 844)])
+@pytest.mark.parametrize("width, height", [(1366, 768), (390, 664)])
 def test_all_is_in_one_window_and_nothing_jumps(width, height, open_page):
     page = open_page(viewport={"width": width, "height": height})
     if width < 600:
@@ -470,11 +469,11 @@ def test_all_is_in_one_window_and_nothing_jumps(width, height, open_page):
         ".play-plane, .play-controls, .play-charts, #play-verdict, .play-bar"
     )].map(part => part.getBoundingClientRect().toJSON())"""
     before = page.evaluate(boxes)
-    for name in ("Judge my line", "Play"):
+    for name in ("Judge", "Play"):
         button(page, name).dispatch_event("click")
         page.clock.run_for(500)
         assert page.evaluate(boxes) == before
-    seen = before if width > 600 else before[:4]
+    seen = before if width > 600 else before[:3]
     assert max(box["bottom"] for box in seen) <= height
 
 
