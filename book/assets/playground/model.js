@@ -1,5 +1,4 @@
 "use strict";
-/* global PlaygroundData */
 /** The model of chapters 2 to 4, its training, and what no rule can beat. */
 const PlaygroundModel = (() => {
   /** The blog's start: `helpers.model.BLOG_PARAMS`. */
@@ -87,8 +86,7 @@ const PlaygroundModel = (() => {
    */
   function freshScores(params, truth, threshold = 0) {
     const [xx, yy] = [PlaygroundData.X_SD ** 2, PlaygroundData.Y_SD ** 2];
-    const covariance = (u, v) =>
-      xx * u.w1 * v.w1 + yy * u.w2 * v.w2;
+    const covariance = (u, v) => xx * u.w1 * v.w1 + yy * u.w2 * v.w2;
     const [own, spread] = [params, truth].map((line) =>
       Math.sqrt(covariance(line, line)),
     );

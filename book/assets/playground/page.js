@@ -1,5 +1,4 @@
 "use strict";
-/* global PlaygroundData, PlaygroundModel, weightsView */
 /* What the page shows follows from `dials`, `epoch`, `discs`, `open`, `judged`,
    `rival` and `ghost` alone; `draw` shows it. */
 (() => {
@@ -27,7 +26,7 @@
   // The plane: x from -7 to 7, y from -3.5 to 3.5, 50 pixels to one of each.
   const RIGHT = 7;
   const TOP = 3.5;
-  const EDGE = [6.7, 3.2]; // of a disc's place
+  const EDGE = [6.7, 3.2]; // of discs
   const across = (x) => 50 * (RIGHT + x);
   const down = (y) => 50 * (TOP - y);
   const pixel = (value) => value.toFixed(1);
@@ -43,13 +42,14 @@
   let epoch = 0;
   let discs = ends(LEVEL); // your line goes through both
   let open = false; // the true line may be seen
-  let judged = ""; // as text, the discs as they were judged
-  let rival = ""; // as text, the discs that a link brought
+  let judged = ""; // your discs as they were judged, as text
+  let rival = ""; // those that a link brought
   let ghost = []; // the run before the last turn of a dial
   let settled = true; // whether it has been let go
   let viewed; // the truth that the view shows
-  let timer = 0;
-  let speech = 0;
+  let timer, speech;
+
+  const goOn = () => $("play").focus({ preventScroll: true });
 
   /** Two places in the plane, unless they are too near to make a line. */
   function ends(text) {
@@ -140,8 +140,8 @@
       dials.slope = thirds[(5 * puzzle) % 13];
     }
     open = hash !== "" && !puzzle;
-    if (line || !open) discs = ends(line ?? LEVEL); // else they stay
-    if (line || !open) judged = open ? line : "";
+    if (line || !open) // else they stay
+      [discs, judged] = [ends(line ?? LEVEL), open ? line : ""];
     [rival, ghost, epoch] = [beat, [], Number(wanted)];
     restart();
     quote(address(false, { epoch }));
@@ -151,10 +151,10 @@
     else report();
   }
 
-  /** Show beside the plane the trial whose address this is, if any's. */
+  /** Show beside the plane the trial of this address, if any. */
   function quote(hash) {
     const trial = document.querySelector(`#try-this li:has([href="${hash}"])`);
-    $("trial").replaceChildren(...(trial?.cloneNode(true).childNodes ?? []));
+    $("trial").innerHTML = trial?.innerHTML ?? "";
   }
 
   /** Have it read aloud, if need be again, once all has settled. */
@@ -169,7 +169,7 @@
     speak(text);
   }
 
-  const judge = (places) => measure(rule(places));
+  const judge = (line) => measure(rule(ends(line)));
   const right = ({ own, fresh }) =>
     `right on ${percent(own.accuracy)} of these points, ` +
     `${percent(fresh.accuracy)} of fresh`;
@@ -182,30 +182,24 @@
 
   const report = () => say(summary());
 
-  /** Who is in front on fresh points, once the race has begun. */
-  function race(mine) {
-    if (!epoch) return "";
-    const ahead = run
-      .slice(0, epoch + 1)
-      .map(({ fresh }, k) => k > 0 && fresh.accuracy > mine.fresh.accuracy);
-    if (ahead[epoch])
-      return ` The model has led since epoch ${ahead.lastIndexOf(false) + 1}.`;
-    const last = ahead.lastIndexOf(true);
-    return last < 0
-      ? " The model is behind."
-      : ` The model led until epoch ${last}.`;
-  }
-
   function verdict() {
-    const theirs = rival && judge(ends(rival)).fresh.accuracy;
-    const mark = rival && percent(theirs);
+    const theirs = rival && judge(rival).fresh.accuracy;
+    const mark = percent(theirs);
     if (!judged)
       return (rival && `${mark} is to beat. `) + $("verdict").dataset.ask;
-    const mine = judge(ends(judged));
-    const won = mine.fresh.accuracy > theirs;
-    const duel = rival && (won ? `You beat ${mark}. ` : `${mark} stands. `);
-    const most = `On fresh points no rule exceeds ${percent(limit.accuracy)}.`;
-    return `Your line is ${right(mine)}. ${duel}${most}${race(mine)}`;
+    const mine = judge(judged);
+    const own = mine.fresh.accuracy;
+    const duel = own > theirs ? `You beat ${mark}. ` : `${mark} stands. `;
+    const behind = run.findLastIndex(
+      ({ fresh }, k) => k <= epoch && (!k || fresh.accuracy <= own),
+    );
+    const race =
+      behind < epoch ? `has led since epoch ${behind + 1}` : "is behind";
+    return (
+      `Your line is ${right(mine)}. ${rival && duel}On fresh points ` +
+      `no rule exceeds ${percent(limit.accuracy)}.` +
+      (epoch ? ` The model ${race}.` : "")
+    );
   }
 
   /** Where a line meets the plane's edge: left first, or the foot. */
@@ -223,13 +217,11 @@
   function drawPoints(line) {
     const paths = { right: ["", ""], wrong: ["", ""] };
     const { x, y, label } = dataset;
-    const size = x.length < 100 ? 7 : 4;
-    $("plane").style = `--size: ${1.75 * size}px`;
-    const triangle = `m0-${size}l${size} ${1.75 * size}h-${2 * size}z`;
+    $("plane").style = `--size: ${x.length < 100 ? 12 : 7}px`;
     for (let i = 0; i < x.length; i++) {
       const says = Number(line.w1 * x[i] + line.w2 * y[i] + line.b > 0);
       paths[says === label[i] ? "right" : "wrong"][label[i]] +=
-        `M${pixels([x[i], y[i]])}${label[i] ? triangle : "h0"}`;
+        `M${pixels([x[i], y[i]])}${label[i] ? "m0-4l4 7h-8z" : "h0"}`;
     }
     for (const [name, both] of Object.entries(paths))
       both.forEach((d, label) => path(`${name}-${label}`, d));
@@ -267,8 +259,9 @@
   function drawCurves() {
     const known = run.slice(0, epoch + 1);
     const horizon = Math.max(known.length, ghost.length) < 102 ? 100 : LAST;
-    const shown = known.concat(ghost).flatMap(({ own, fresh }) => [own, fresh]);
-    const worst = Math.max(...shown.map(({ loss }) => loss));
+    const worst = Math.max(
+      ...known.concat(ghost).flatMap(({ own, fresh }) => [own.loss, fresh.loss]),
+    );
     const top = [1.2, 2, 4, 12, 40].find((edge) => worst <= edge) ?? 40;
     const width = (k) => pixel(36 + (260 * k) / horizon);
     const height = (loss) => pixel(185 - 170 * Math.min(loss / top, 1));
@@ -287,9 +280,9 @@
   /** Marks on the way from a coin's half, at 0, to the limit, at 1. */
   function drawBar() {
     const marks = Object.entries({
-      yours: judged && judge(ends(judged)),
+      yours: judged && judge(judged),
       model: epoch > 0 && run[epoch],
-      rival: rival && judge(ends(rival)),
+      rival: rival && judge(rival),
     });
     for (const kind of ["own", "fresh"])
       for (const [who, mark] of marks) {
@@ -298,7 +291,7 @@
         part.hidden = !mark;
         part.textContent = `${who} ${percent(share)}`;
         const at = (share - 0.5) / (limit.accuracy - 0.5);
-        part.style = `--at: ${at}; --out: ${at < 0 ? 180 : 0}deg`;
+        part.style = `--at: ${at}`;
         part.toggleAttribute("data-out", at < 0 || at > 1);
       }
     put("best", percent(limit.accuracy));
@@ -384,7 +377,6 @@ params, history = fit(loss_fn, BLOG_PARAMS, optimizer, dataset, ${epoch})`,
     draw();
     if (epoch === LAST) return pause();
     put("status", summary());
-    if (epoch % 20 === 0) remember(); // for a reload
     if (epoch % 100 === 0) speak(summary());
   }
 
@@ -444,6 +436,7 @@ params, history = fit(loss_fn, BLOG_PARAMS, optimizer, dataset, ${epoch})`,
     },
     judge() {
       [open, judged] = [true, String(discs)];
+      goOn();
       draw();
       speak(verdict());
     },
@@ -458,7 +451,7 @@ params, history = fit(loss_fn, BLOG_PARAMS, optimizer, dataset, ${epoch})`,
         await navigator.clipboard.writeText(link);
         say("Link copied.");
       } catch {
-        prompt("Copy this link:", link);
+        prompt("Your link:", link);
       }
     },
   };
@@ -472,7 +465,7 @@ params, history = fit(loss_fn, BLOG_PARAMS, optimizer, dataset, ${epoch})`,
     if (!moved) return;
     discs = moved;
     draw();
-    if (open) say(`There your line is ${right(judge(discs))}.`);
+    if (open) say(`Moved: ${right(judge(String(discs)))}.`);
     else speak(tell("Your line", rule(discs)));
   }
 
@@ -501,11 +494,11 @@ params, history = fit(loss_fn, BLOG_PARAMS, optimizer, dataset, ${epoch})`,
     disc.onlostpointercapture = () => (disc.onpointermove = null);
   }
 
-  /** Go from a trial to what it has set. */
+  /** Go from a trial back to the plane. */
   function follow({ target }) {
     if (!target.closest('a[href^="#"][href*="="]')) return;
     app.scrollIntoView();
-    $("play").focus({ preventScroll: true });
+    goOn();
   }
 
   app.addEventListener("input", ({ target }) => {
