@@ -241,6 +241,7 @@ def test_all_is_hidden_until_your_line_is_judged(open_page):
     check_nothing_given_away(page)
     assert place(page, "first disc") == (-3, 0.5)
     button(page, "Judge").press("Enter")
+    expect(page.locator("#play-play")).to_be_focused()
     assert drawn(page, "true line") and "learned" in said(page, "text")
     data = make_dataset(jax.random.key(1))
     mine = through((-3, 0.5), (3, 0))
