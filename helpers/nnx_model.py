@@ -78,6 +78,7 @@ def take_step(
 
 
 nnx_step = nnx.jit(take_step)
+"""``take_step``, compiled."""
 
 
 def from_linen(model: nnx.Module, params: Any) -> None:

@@ -371,8 +371,8 @@ def _checkpoint(
         before = manager.metadata().custom_metadata
         _check_equal(repr(before).encode(), _SHARED)
         if before == settings and manager.latest_step() is not None:
-            passes = manager.restore(manager.latest_step(), args=how)["passes"]
-            passes.reshape(-1, 16)
+            kept = manager.restore(manager.latest_step(), args=how)
+            passes = kept["passes"].reshape(-1, 16)
     except (jax.errors.JaxRuntimeError, AssertionError):
         raise  # another process is gone, or sees another folder
     except Exception as error:

@@ -11,9 +11,6 @@ from pathlib import Path
 from bs4 import BeautifulSoup
 from sphinx.application import Sphinx
 
-# Sphinx's own search, and what marked its words on other pages.
-REPLACED = ("language_data.js", "searchtools.js", "sphinx_highlight.js")
-
 
 def leave_search(app: Sphinx) -> None:
     app.builder.search = False
@@ -52,8 +49,6 @@ def write_index(app: Sphinx, exception: Exception | None) -> None:
             index += reversed(list(found))
     script = f"const sections = {json.dumps(index, ensure_ascii=False)};\n"
     Path(root, "searchindex.js").write_text(script, "utf-8")
-    for name in REPLACED:
-        Path(root, "_static", name).unlink()
 
 
 def setup(app: Sphinx) -> dict:
