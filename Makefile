@@ -3,8 +3,8 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup book test lint unit chapters html pages notebooks serve \
-	pdf lock bench repository clean
+.PHONY: help setup book test lint unit chapters html pages lab notebooks \
+	serve pdf lock bench repository clean
 
 # The Python that makes .venv: its own as soon as there is one.
 PYTHON = $(shell [ -e .venv/complete ] && [ -x .venv/bin/python ] \
@@ -56,6 +56,13 @@ html: setup
 pages: setup
 	$(pytest) tests -m book -rs
 
+# In an environment of its own, so that the lock stays small. The first folder
+# is asked first: its kernel is the book's, not JupyterLab's.
+lab: setup ## open the chapters in JupyterLab, with the book's kernel
+	@.venv/bin/python -m ipykernel install --prefix .venv/lab >/dev/null
+	JUPYTER_PATH='$(CURDIR)/.venv/lab/share/jupyter' .venv/bin/uv tool run \
+		--python .venv/bin/python --from 'jupyterlab<5' jupyter-lab notebooks
+
 notebooks: setup ## execute and normalize the chapters in place
 	.venv/bin/python scripts/chapters.py
 
@@ -73,7 +80,7 @@ pdf: setup ## print the book as one PDF
 lock: setup ## renew requirements.txt; make test then says what has changed
 	.venv/bin/uv pip compile pyproject.toml --all-extras --upgrade --quiet \
 		--universal --python-version 3.11 --fork-strategy requires-python \
-		--no-header --output-file requirements.txt
+		--generate-hashes --no-header --output-file requirements.txt
 
 # PyTorch is no part of the book: it has a folder of its own.
 bench: setup ## time the book beside its peers, in ten minutes

@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -20,7 +21,7 @@ def project(tmp_path):
     folder = tmp_path / "my book"
     (folder / "scripts").mkdir(parents=True)
     shutil.copy(ROOT / "scripts" / "setup.py", folder / "scripts")
-    (folder / "requirements.txt").write_text("absl-py==2.5.1\n")
+    shutil.copy(ROOT / "requirements.txt", folder)
     (folder / "pyproject.toml").touch()
     return folder
 
@@ -69,27 +70,31 @@ def test_no_network_is_said_in_a_line(project):
     assert "Connection refused" in said
 
 
+def test_a_changed_package_is_not_installed(project):
+    lock = project / "requirements.txt"
+    uv = re.search(r"(?m)^uv==(.*\\\n)*.*", lock.read_text())[0]
+    lock.write_text(f"{uv}\nsix==1.17.0 --hash=sha256:{64 * '0'}\n")
+    assert "Hash mismatch for `six==1.17.0`" in complaint(project)
+
+
 def test_a_complete_environment_is_kept_until_the_lock_changes(
     project, monkeypatch
 ):
     commands = []
 
-    def run(command):
+    def run(*command):
         commands.append(command)
-        python = project / ".venv" / "bin" / "python"
-        python.parent.mkdir(parents=True, exist_ok=True)
-        python.touch()
+        setup.PYTHON.parent.mkdir(parents=True, exist_ok=True)
+        setup.PYTHON.touch()
 
     monkeypatch.setattr(setup, "run", run)
-    script = project / "scripts" / "setup.py"
-    monkeypatch.setattr(setup, "__file__", str(script))
     monkeypatch.chdir(project)
     setup.main()
-    assert commands[0][1:] == ["-m", "venv", "--clear", ".venv"]
+    assert commands[0][1:] == ("-m", "venv", "--clear", setup.ENV)
     commands.clear()
     setup.main()
     assert not commands
-    (project / "requirements.txt").write_text("absl-py==2.5.0\n")
+    (project / "requirements.txt").write_text("uv==0.13.8\n")
     setup.main()
     assert commands
 
