@@ -4,8 +4,9 @@
 
 Each is linted, formatted and executed top to bottom in a fresh kernel that
 starts in its folder; ids, counts and metadata are set to what depends on the
-source alone. Two runs give the same bytes. A chapter that fails is reported
-and left as it was.
+source alone. Two runs give the same bytes. Where a printed number has moved,
+the prose that still says the old one is named. A chapter that fails is
+reported and left as it was.
 """
 
 import os
@@ -17,6 +18,7 @@ from pathlib import Path
 # .venv's kernel, even where the reader has one of the same name.
 os.environ.setdefault("JUPYTER_PREFER_ENV_PATH", "1")
 
+import claims
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
@@ -138,7 +140,7 @@ def but_times(text):
 
 
 def renew(path):
-    """Execute one chapter's file; return whether it has changed."""
+    """Execute one chapter's file; return what has changed, in lines."""
     old = path.read_text(encoding="utf-8")
     chapter = nbformat.reads(tidied(old), as_version=4)
     execute(chapter, path.parent)
@@ -146,12 +148,13 @@ def renew(path):
     new = nbformat.writes(chapter) + "\n"
     # Times differ in each run: alone they are no change.
     if but_times(new) == but_times(old):
-        return False
+        return ["unchanged"]
     # Whole or not at all.
     draft = path.with_name(f".{path.name}.tmp")
     draft.write_text(new, encoding="utf-8")
     draft.replace(path)
-    return True
+    before = nbformat.reads(old, as_version=4)
+    return ["changed", *claims.moved(before.cells, chapter.cells)]
 
 
 def main(names):
@@ -161,7 +164,7 @@ def main(names):
     for number, path in enumerate(paths, start=1):
         print(f"[{number}/{len(paths)}] {path.name}", end=" ", flush=True)
         try:
-            print("changed" if renew(path) else "unchanged")
+            print(*renew(path), sep="\n")
         except ChapterError as error:
             failed = True
             print(f"FAILED, left as it was\n{error}\n")

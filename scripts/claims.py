@@ -1,0 +1,160 @@
+"""The numbers in a chapter's prose, and the outputs that show them.
+
+Prose is markdown, comments and alt texts. What it claims stands in an output
+of the next code cell before or after it, or is set in that cell's code; the
+Recap may look back at every output.
+"""
+
+import io
+import re
+import tokenize
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+NUMBER = re.compile(
+    r"(?P<digits>(?:(?<![\w.)\]}])[-−]|(?<![\w.]))"
+    r"(?:\d{1,3}(?:,\d{3})+|\d+|(?=\.\d))(?:\.\d+)?(?:[eE][+-]?\d+)?)"
+    r"(?!\w|\.\d)(?P<percent>(?:\s|\\,)*\\?(?:%|percent))?"
+)
+
+
+class Number(NamedTuple):
+    text: str
+    value: Decimal  # of 86 %, that is 0.86
+    percent: bool
+    whole: bool
+
+
+def exponent(value: Decimal) -> int:
+    """Return of which power of ten the last digit counts."""
+    return value.as_tuple().exponent
+
+
+def numbers(text: str) -> Iterator[Number]:
+    for match in NUMBER.finditer(text):
+        digits = match["digits"].replace(",", "").replace("−", "-")
+        value, percent = Decimal(digits), bool(match["percent"])
+        shift = -2 if percent else 0
+        whole = exponent(value) >= 0
+        yield Number(match[0], value.scaleb(shift), percent, whole)
+
+
+def claims(prose: str) -> list[Number]:
+    """Return the decimals and percentages of prose; addresses are none."""
+    found = numbers(re.sub(r"\]\(\S*\)", "]", prose))
+    return [number for number in found if number.percent or not number.whole]
+
+
+def supports(shown: Number, claim: Number) -> bool:
+    """Tell whether the claim is what is shown, or its rounding.
+
+    A claim without a sign may be of a size: 0.07 below. A table may show
+    percent without the sign. What is counted is not rounded.
+    """
+    values = [shown.value]
+    if claim.percent and not (shown.percent or shown.whole):
+        values.append(shown.value.scaleb(-2))
+    if claim.value >= 0:
+        values = map(abs, values)
+    if claim.whole and not claim.percent:
+        return shown.whole and claim.value in values
+    half = Decimal(5).scaleb(exponent(claim.value) - 1)
+    return any(abs(value - claim.value) <= half for value in values)
+
+
+def tokens(cell: Any, *kinds: int) -> str:
+    """Return a code cell's tokens of these kinds; its magics have none."""
+    code = re.sub(r"(?m)^(\s*)[%!].*", r"\1pass", cell.source)
+    found = tokenize.generate_tokens(io.StringIO(code).readline)
+    return " ".join(token.string for token in found if token.type in kinds)
+
+
+def prose(cell: Any) -> str:
+    """Return what a cell says to its reader."""
+    if cell.cell_type != "code":
+        return cell.source
+    alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
+    return f"{tokens(cell, tokenize.COMMENT)} {alt}"
+
+
+def printed(cell: Any) -> str:
+    """Return what a code cell shows as text, without the tags of HTML."""
+    parts = []
+    for output in cell.outputs:
+        data = output.get("data", {})
+        parts += [data.get("text/plain", ""), data.get("text/html", "")]
+        parts += [output.get("text", ""), output.get("evalue", "")]
+    text = re.sub(r"(?s)<(script|style)\b.*?</\1>", " ", "\n".join(parts))
+    return re.sub(r"</?[a-z][^>]*>", " ", text)
+
+
+def shown_by(cell: Any) -> list[Number]:
+    """Return the numbers that a code cell's outputs show, if compared."""
+    ignored = "nbval-ignore-output" in cell.metadata.get("tags", [])
+    return [] if ignored else list(numbers(printed(cell)))
+
+
+def set_in(cell: Any) -> set[Decimal]:
+    """Return the sizes of the numbers that stand in a cell's code."""
+    code = tokens(cell, tokenize.NUMBER).replace("_", "")
+    return {number.value for number in numbers(code)}
+
+
+def next_to(cells: list[Any], index: int) -> list[int]:
+    """Return which code cells stand next to a cell; itself, if it is one."""
+    code = [k for k, cell in enumerate(cells) if cell.cell_type == "code"]
+    before = [k for k in code if k < index][-1:]
+    return before + [k for k in code if k >= index][: 1 + (index in code)]
+
+
+def witnesses(cells: list[Any], index: int) -> list[int]:
+    """Return which code cells' outputs may back what a cell says."""
+    if cells[index].source.startswith("## Recap"):
+        return [k for k, cell in enumerate(cells) if cell.cell_type == "code"]
+    return next_to(cells, index)
+
+
+def unbacked(cells: list[Any]) -> Iterator[tuple[int, Number]]:
+    """Yield by cell what a chapter claims and nothing there shows."""
+    for index, cell in enumerate(cells):
+        shown = [
+            n for k in witnesses(cells, index) for n in shown_by(cells[k])
+        ]
+        settings = set().union(
+            *(set_in(cells[k]) for k in next_to(cells, index))
+        )
+        for claim in claims(prose(cell)):
+            if abs(claim.value) not in settings and not any(
+                supports(number, claim) for number in shown
+            ):
+                yield index, claim
+
+
+def moved(old: list[Any], new: list[Any]) -> Iterator[str]:
+    """Say which printed numbers have changed, and what still says the old.
+
+    Args:
+        old, new: a chapter's cells before and after they were executed.
+    """
+    for k, cell in enumerate(new):
+        if cell.cell_type != "code":
+            continue
+        before, after = shown_by(old[k]), shown_by(cell)
+        gone = [number for number in before if number not in after]
+        if not gone:
+            continue
+        come = [number.text for number in after if number not in before]
+        lost = ", ".join(number.text for number in gone)
+        yield f"cell {k + 1}: {lost} became {', '.join(come) or 'nothing'}"
+        for index, teller in enumerate(new):
+            if k not in witnesses(new, index):
+                continue
+            for sentence in re.split(r"(?<=[.?!])\s+", prose(teller)):
+                if any(
+                    any(supports(number, said) for number in gone)
+                    and not any(supports(number, said) for number in after)
+                    for said in numbers(sentence)
+                ):
+                    words = " ".join(sentence.split())
+                    yield f"  cell {index + 1} says: {words}"
