@@ -43,7 +43,8 @@ def helpers(session):
     session.run("python", *PYTEST, *files)
 
 
-@nox.session(python=["3.11", "3.12", "3.13"])
+# 3.15, too, as soon as jaxlib has wheels for it.
+@nox.session(python=["3.11", "3.12", "3.13", "3.14"])
 def lock(session):
     chapters(session, "-r", "requirements.txt")
     helpers(session)
