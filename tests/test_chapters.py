@@ -57,6 +57,11 @@ def test_each_chapter_and_helper_has_its_place():
     assert pages == [f"notebooks/{name}" for name in TAUGHT], "in _toc.yml"
     helpers = {path.stem for path in ROOT.glob("helpers/[!_]*.py")}
     assert helpers - DRAWING == set(MODULES)
+    for name in MODULES:  # the reference links to where it is taught
+        text = (ROOT / f"helpers/{name}.py").read_text("utf-8")
+        said = set(re.findall(r"[Tt]aught in chapter (\d+)", text))
+        by = [key for key, taught in TAUGHT.items() if name in taught]
+        assert said == {str(int(key[:2])) for key in by}, name
 
 
 # --- A chapter is a module ------------------------------------------------
