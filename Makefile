@@ -54,7 +54,7 @@ html: setup
 	@touch _build/complete
 
 pages: setup
-	$(pytest) tests -m book -rs
+	$(pytest) tests -m book
 
 # In an environment of its own, so that the lock stays small. The first folder
 # is asked first: its kernel is the book's, not JupyterLab's.
@@ -78,9 +78,10 @@ pdf: setup ## print the book as one PDF
 
 # Readers on Python 3.12 and newer get a newer JAX than 3.11 can have.
 lock: setup ## renew requirements.txt; make test then says what has changed
-	.venv/bin/uv pip compile pyproject.toml --all-extras --upgrade --quiet \
-		--universal --python-version 3.11 --fork-strategy requires-python \
-		--generate-hashes --no-header --output-file requirements.txt
+	.venv/bin/uv pip compile pyproject.toml --group book --group test \
+		--upgrade --quiet --universal --python-version 3.11 \
+		--fork-strategy requires-python --generate-hashes --no-header \
+		--output-file requirements.txt
 
 # PyTorch is no part of the book: it has a folder of its own.
 bench: setup ## time the book beside its peers, in ten minutes

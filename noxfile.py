@@ -13,7 +13,7 @@ import nox
 
 nox.options.default_venv_backend = "uv"
 nox.options.download_python = "never"
-OWN = ["-r", "pyproject.toml", "--all-extras"]
+OWN = ["-r", "pyproject.toml", "--group", "book", "--group", "test"]
 PYTEST = ["-m", "pytest", "-n", "2", "--dist", "loadfile"]
 
 
