@@ -7,7 +7,6 @@ arrays of one shape (n,), in data units. A name is written ``offset`` points
 (of 1/72 inch) from what it names, or from the share ``at`` of its length.
 """
 
-from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 
@@ -21,8 +20,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib_inline.backend_inline import configure_inline_support
 from PIL import Image
-
-from helpers._checks import check_labels
 
 # Colours that colour-blind readers can tell apart: Okabe and Ito's two for
 # the labels, a purple of Paul Tol's for what is learned.
@@ -110,15 +107,21 @@ def _write(ax: Axes, name: str, xy, offset, color: str, **style) -> None:
     )
 
 
-def _scatter(ax: Axes, x, y, label, strength: float, size: float) -> None:
-    """Scatter label 0 as blue circles, label 1 as vermilion triangles."""
-    check_labels(label=label)
+def plot_dataset(
+    ax: Axes, dataset, strength: float = 0.65, legend: bool = True, size=16
+) -> None:
+    """Scatter label 0 as blue circles, label 1 as vermilion triangles.
+
+    Their opacity is ``strength``, their size in points², and a legend names
+    the markers.
+    """
+    label = np.asarray(dataset.label)
     # One call, so that neither kind lies on top of the other.
     sns.scatterplot(
-        x=np.asarray(x),
-        y=np.asarray(y),
-        hue=np.asarray(label),
-        style=np.asarray(label),
+        x=np.asarray(dataset.x),
+        y=np.asarray(dataset.y),
+        hue=label,
+        style=label,
         palette=LABEL_COLORS,
         markers=LABEL_MARKERS,
         alpha=strength,
@@ -127,39 +130,13 @@ def _scatter(ax: Axes, x, y, label, strength: float, size: float) -> None:
         legend=False,
         ax=ax,
     )
-
-
-def _name_markers(ax: Axes, names: Sequence[str], **place) -> None:
-    """Name the markers of label 0 and label 1 above the axes."""
-    for value, marker in LABEL_MARKERS.items():
-        color = LABEL_COLORS[value]
-        ax.plot([], [], marker, color=color, label=names[value])
-    ax.legend(ncols=2, handletextpad=0, **place)
-
-
-def plot_dataset(
-    ax: Axes, dataset, strength: float = 0.65, legend: bool = True, size=16
-) -> None:
-    """Scatter labelled points on the book's plane.
-
-    Their opacity is ``strength``, their size in points², and a legend names
-    the markers. Labels other than 0 and 1 are a ValueError.
-    """
-    _scatter(ax, dataset.x, dataset.y, dataset.label, strength, size)
     if legend:
+        for value, marker in LABEL_MARKERS.items():
+            name, color = f"label {value}", LABEL_COLORS[value]
+            ax.plot([], [], marker, color=color, label=name)
         place = {"loc": "lower right", "bbox_to_anchor": (1.02, 0.97)}
-        _name_markers(ax, ["label 0", "label 1"], columnspacing=1, **place)
+        ax.legend(ncols=2, handletextpad=0, columnspacing=1, **place)
     ax.set(**PLANE)
-
-
-def plot_two_kinds(ax: Axes, x, y, label) -> None:
-    """Scatter two features of benign (0) and malignant (1) tumours.
-
-    Labels other than 0 and 1 are a ValueError.
-    """
-    _scatter(ax, x, y, label, 0.55, 16)
-    place = {"loc": "lower left", "bbox_to_anchor": (-0.04, 0.97)}
-    _name_markers(ax, ["benign", "malignant"], columnspacing=0.8, **place)
 
 
 def plot_boundary(
@@ -219,32 +196,20 @@ def plot_contour(
         linewidths=mpl.rcParams["lines.linewidth"],
         zorder=4,
     )
-    longest = max(lines.allsegs[0], key=len)
-    if label and len(longest):
+    if label:
+        longest = max(lines.allsegs[0], key=len)
         here = longest[int(at * (len(longest) - 1))]
         _write(ax, label, here, offset, color, ha="center")
 
 
-def plot_probability(ax: Axes, x, y, probability) -> None:
-    """Shade a grid in ten steps: blue for label 0, vermilion for label 1.
-
-    All three are of shape (m, k); palest is a probability of one half.
-    """
-    colors = mpl.colors.LinearSegmentedColormap.from_list(
-        "labels", ["#A6CFE5", "white", "#F2C9A6"]
-    )
-    levels = np.linspace(0, 1, 11)
-    ax.contourf(x, y, probability, levels, cmap=colors, zorder=0)
-
-
 def plot_point(
-    ax: Axes, x, y, label: str = "our point", offset=(14, -36), color=INK
+    ax: Axes, x, y, label: str = "our point", offset=(14, -36)
 ) -> None:
     """Ring one point and name it; a line leads to a name that is far."""
-    ax.plot(x, y, "o", ms=10, mfc="none", mec=color, mew=2, zorder=5)
-    leader = {"arrowstyle": "-", "color": color, "shrinkB": 5}
+    ax.plot(x, y, "o", ms=10, mfc="none", mec=INK, mew=2, zorder=5)
+    leader = {"arrowstyle": "-", "color": INK, "shrinkB": 5}
     leader = leader if np.hypot(*offset) > 20 else None
-    _write(ax, label, (float(x), float(y)), offset, color, arrowprops=leader)
+    _write(ax, label, (float(x), float(y)), offset, INK, arrowprops=leader)
 
 
 def plot_curve(
@@ -269,120 +234,3 @@ def plot_marks(
     """Mark points that no curve joins, hollow; the label is for a legend."""
     style = {"ls": "none", "mfc": "none", "mew": 1.6, "ms": 7, "zorder": 5}
     ax.plot(x, y, marker, color=color, label=label, **style)
-
-
-def plot_level(ax: Axes, y: float, label: str = "", at: float = 0.01) -> None:
-    """Draw a thin line across, such as a limit, and name it above."""
-    ax.axhline(y, color=GREY, lw=1, ls=":", zorder=1)
-    across = {"xycoords": ax.get_yaxis_transform(), "va": "bottom"}
-    thin = {"fontweight": "normal", "zorder": 3}
-    _write(ax, label, (at, y), (0, 2), GREY, **across, **thin)
-
-
-def plot_hump(ax: Axes, x, y, label: str, offset=(30, 8)) -> None:
-    """Fill the area under y over x and name it at half its height."""
-    ax.fill_between(x, y, color=VERMILION, alpha=0.55, linewidth=0)
-    top = int(y.argmax())
-    _write(ax, label, (x[top], y[top] / 2), offset, VERMILION)
-
-
-def plot_chain(
-    ax: Axes, leaves: Sequence[str], chain: Sequence[str], back: Sequence[str]
-) -> None:
-    """Draw how a loss is made, and below it how its slopes are made.
-
-    The leaves, boxes one above the other, lead to the first box of the chain,
-    and each of that to its next. Dashed and purple arrows lead back, from the
-    chain's last box to its first, and on to each leaf; ``back`` names them,
-    in this order.
-    """
-    box = {"boxstyle": "round,pad=0.4", "fc": "white", "ec": GREY}
-    there = {"arrowstyle": "-|>", "color": GREY, "lw": 1.4, "shrinkB": 3}
-    here = {"arrowstyle": "-|>", "color": PURPLE, "lw": 1.8, "ls": DASHES}
-    places = [(0.6, 3 - 1.5 * k) for k in range(len(leaves))]
-    places += [(4.2 + 2.1 * k, 1.5) for k in range(len(chain))]
-    boxes = [
-        ax.text(*place, text, ha="center", va="center", bbox=box, zorder=3)
-        for place, text in zip(places, [*leaves, *chain], strict=True)
-    ]
-
-    def join(tail, head, style, bend=0.0):
-        ends = {"patchA": boxes[tail], "patchB": boxes[head]}
-        bent = {"connectionstyle": f"arc3,rad={bend}"}
-        ax.annotate(
-            "", places[head], places[tail], arrowprops=style | ends | bent
-        )
-
-    first, last = len(leaves), len(boxes) - 1
-    for k in range(last):
-        join(k, max(first, k + 1), there, 0.12 if k < first else 0)
-        if k < first:
-            join(first, k, here, 0.12)
-            x, y = places[k]
-            beside = (x - 0.62, y + (-0.45 if k else 0.45))
-            _write(ax, back[1 + k], beside, (0, 0), PURPLE)
-    join(last, first, here, -0.5)
-    middle = (places[first][0] + places[last][0]) / 2
-    _write(ax, back[0], (middle, 0.45), (0, 0), PURPLE, ha="center")
-    ax.set(xlim=(-0.3, 9.3), ylim=(-0.7, 3.7))
-    ax.axis("off")
-
-
-def plot_surface(ax: Axes, w1, w2, loss, levels) -> None:
-    """Map the loss over the weights: darker is worse.
-
-    w1 and w2 are of shapes (k,) and (m,), the loss, in nats, of shape (m, k).
-    The contours at ``levels`` are numbered but for the first.
-    """
-    ax.contourf(w1, w2, loss, levels, cmap="Blues", extend="both", alpha=0.75)
-    lines = ax.contour(w1, w2, loss, levels, colors=GREY, linewidths=0.7)
-    numbers = ax.clabel(lines, levels[1:], fontsize=10, colors=INK)
-    plt.setp(numbers, path_effects=HALO)
-    # One scale for both, or "steepest" would not look at right angles.
-    ax.set(xlabel="w1", ylabel="w2", aspect="equal")
-
-
-def plot_path(ax: Axes, w1, w2, numbered: Sequence[int] = ()) -> None:
-    """Draw a run's way over the weights, a dot an epoch, some numbered.
-
-    w1 and w2 are of shape (epochs + 1,), the start first.
-    """
-    ax.plot(w1, w2, ".-", color=PURPLE, lw=1.2, ms=4)
-    for epoch in numbered:
-        here = (w1[epoch], w2[epoch])
-        ax.plot(*here, "o", color=PURPLE, ms=6)
-        name = f"epoch {epoch}" if epoch else "start"
-        _write(ax, name, here, (-9, 0), PURPLE)
-
-
-def plot_cross(ax: Axes, x, y, x_ends, y_ends, label: str = "") -> None:
-    """Mark a point, with a bar between the ends of each coordinate."""
-    ax.plot(x_ends, [y, y], color=PURPLE, lw=1.6, zorder=4)
-    ax.plot([x, x], y_ends, color=PURPLE, lw=1.6, zorder=4)
-    ax.plot(x, y, "o", color=PURPLE, ms=6, zorder=5)
-    _write(ax, label, (x, y), (8, -12), PURPLE)
-
-
-def plot_training_grid(
-    dataset, lines: Sequence, titles: Sequence[str], true_line
-) -> None:
-    """Draw a run in a figure of its own, two panels abreast.
-
-    Each of the lines, an even number, has a panel and a title. What it gets
-    wrong is strong, the rest faint; ``true_line`` is solid in every panel.
-    """
-    rows = len(lines) // 2
-    _, axes = plt.subplots(
-        rows, 2, figsize=(5.6, 1.75 * rows), sharex=True, sharey=True
-    )
-    x, y, label = (np.asarray(column) for column in dataset)
-    for ax, line, title in zip(axes.flat, lines, titles, strict=True):
-        logit = float(line.w1) * x + float(line.w2) * y + float(line.b)
-        wrong = (logit > 0) != label
-        for part, strength in ((~wrong, 0.15), (wrong, 0.9)):
-            if part.any():
-                _scatter(ax, x[part], y[part], label[part], strength, 7)
-        ax.set(**PLANE)
-        plot_boundary(ax, true_line)
-        plot_boundary(ax, line, learned=True)
-        ax.set_title(title, fontsize=10)

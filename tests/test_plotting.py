@@ -22,23 +22,8 @@ def ax():
         plt.close("all")
 
 
-def two_kinds(ax, points):
-    plotting.plot_two_kinds(ax, *points)
-
-
-def grid_of_one_row(ax, points):
-    lines = [TRUE_LINE, LEFT]
-    plotting.plot_training_grid(points, lines, ["a", "b"], TRUE_LINE)
-
-
-def logits(line, drawn):
-    x, y = drawn.get_data()
-    return line.w1 * x + line.w2 * y + line.b
-
-
-@pytest.mark.parametrize("draw", [plotting.plot_dataset, two_kinds])
-def test_labels_differ_in_marker_and_in_colour(ax, draw):
-    draw(ax, POINTS)
+def test_labels_differ_in_marker_and_in_colour(ax):
+    plotting.plot_dataset(ax, POINTS)
     (points,) = ax.collections
     np.testing.assert_allclose(points.get_offsets(), np.stack(POINTS[:2], 1))
     blue, *others = map(mpl.colors.to_hex, points.get_facecolors())
@@ -53,21 +38,15 @@ def test_labels_differ_in_marker_and_in_colour(ax, draw):
     assert colors == [plotting.BLUE, plotting.VERMILION]
 
 
-@pytest.mark.parametrize(
-    "draw", [plotting.plot_dataset, two_kinds, grid_of_one_row]
-)
-def test_labels_other_than_0_and_1_are_refused(ax, draw):
-    with pytest.raises(ValueError, match=r"^label must be 0 or 1, got \[2\]"):
-        draw(ax, POINTS._replace(label=np.array([0, 1, 2])))
-
-
 @pytest.mark.parametrize("line", [TRUE_LINE, LEFT, RIGHT])
 @pytest.mark.parametrize("learned", [False, True])
 def test_a_boundary_is_where_the_logit_is_zero(ax, line, learned):
     ax.set(xlim=(-7, 7), ylim=(-3, 3))
     plotting.plot_boundary(ax, line, "name", learned, at=0)
     (drawn,), (name,) = ax.lines, ax.texts
-    np.testing.assert_allclose(logits(line, drawn), 0, atol=1e-9)
+    x, y = drawn.get_data()
+    logit = line.w1 * x + line.w2 * y + line.b
+    np.testing.assert_allclose(logit, 0, atol=1e-9)
     # From edge to edge, and the name along it, from its left end.
     points = drawn.get_xydata()
     span = np.ptp(points, axis=0) / [14, 6]
@@ -91,49 +70,8 @@ def test_a_contour_is_where_the_logit_is_zero(ax, learned):
     assert (drawn.get_linestyles()[0][1] is not None) == learned
 
 
-@pytest.mark.filterwarnings("ignore:No contour levels")
 def test_what_is_out_of_sight_moves_nothing_and_has_no_name(ax):
     limits = ax.axis()
     plotting.plot_boundary(ax, Line(0.0, 1.0, 99.0), "far")
-    grid = np.meshgrid([0.0, 1.0], [0.0, 1.0])
-    plotting.plot_contour(ax, *grid, np.ones((2, 2)), "nowhere")
     assert not ax.texts
     assert ax.axis() == limits
-
-
-def test_a_panel_shows_strongly_what_its_line_gets_wrong(ax):
-    wrong = {
-        Line(1.0, 0.0, -1.0): [[1, -1]],  # on the line is no 1
-        Line(1.0, 0.0, -0.5): [],
-        Line(-1.0, 0.0, 0.5): [[0, 1], [1, -1], [2, 0.5]],
-        Line(0.0, 1.0, 0.0): [[0, 1], [1, -1]],
-    }
-    plotting.plot_training_grid(POINTS, [*wrong], "abcd", TRUE_LINE)
-    panels = plt.gcf().axes
-    assert [panel.get_title(loc="left") for panel in panels] == [*"abcd"]
-    for panel, (line, points) in zip(panels, wrong.items(), strict=True):
-        shown = {0.15: [], 0.9: []}
-        for part in panel.collections:
-            shown[part.get_alpha()] += part.get_offsets().tolist()
-        assert shown[0.9] == points
-        assert len(shown[0.15]) == 3 - len(points)
-        truth, learned = panel.lines
-        np.testing.assert_allclose(logits(TRUE_LINE, truth), 0, atol=1e-9)
-        np.testing.assert_allclose(logits(line, learned), 0, atol=1e-9)
-        assert learned.is_dashed() and not truth.is_dashed()
-
-
-def test_a_probability_is_in_its_labels_colour(ax):
-    x, y = np.meshgrid([0.0, 1.0], [0.0, 1.0])
-    plotting.plot_probability(ax, x, y, x)
-    red, _, blue, _ = ax.collections[0].get_facecolors().T
-    assert blue[0] > red[0] and red[-1] > blue[-1]
-
-
-def test_a_chain_joins_its_boxes_there_and_back(ax):
-    chain, back = ["z", "p", "loss"], ["p - t", "x", "y"]
-    plotting.plot_chain(ax, ["w1", "w2"], chain, back)
-    said = [text.get_text() for text in ax.texts]
-    assert sorted(filter(None, said)) == sorted(["w1", "w2", *chain, *back])
-    # Two to z, z to p, p to the loss; from the loss to z, to w1 and to w2.
-    assert said.count("") == 7
