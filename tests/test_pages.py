@@ -49,7 +49,6 @@ class Site:
         self.pages = {
             path: Page(path, path.relative_to(folder).as_posix())
             for path in sorted(folder.rglob("*.html"))
-            if "_static" not in path.parts
         }
 
     def __getitem__(self, document: str) -> Page:

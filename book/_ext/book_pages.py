@@ -30,10 +30,8 @@ NOBODY = "/-owner-/"
 def hand_on_address(app: Sphinx, config: Config) -> None:
     """Give the stamped address to previews; without one, offer no links."""
     config.ogp_site_url = config.html_baseurl
-    options = config.html_theme_options
-    if NOBODY in options["repository_url"]:
-        options |= {"repository_url": "", "use_repository_button": False}
-        options["launch_buttons"] = {}
+    if NOBODY in config.html_context["repository_url"]:
+        config.html_context["repository_url"] = ""
 
 
 def unlink_nobody(app: Sphinx, doctree: nodes.document) -> None:
@@ -106,6 +104,14 @@ def name_folds(app: Sphinx, doctree: nodes.document) -> None:
             code = cell.next_node(nodes.literal_block)
             code.rawsource = code.rawsource.removeprefix(TITLE)
             code[:] = [nodes.Text(code.rawsource)]
+
+
+def box_tables(app: Sphinx, doctree: nodes.document) -> None:
+    """Let a table that is wider than the page scroll in a box."""
+    for table in list(doctree.findall(nodes.table)):
+        box = nodes.container(classes=["wide"])
+        table.replace_self(box)
+        box += table
 
 
 def draw_chapters(app: Sphinx, doctree: nodes.document) -> None:
@@ -267,6 +273,7 @@ def setup(app: Sphinx) -> dict:
     app.connect("doctree-read", unlink_nobody)
     app.connect("doctree-read", mark_cards)
     app.connect("doctree-read", name_folds)
+    app.connect("doctree-read", box_tables)
     app.connect("doctree-read", draw_chapters)
     app.connect("doctree-read", join_numbers)
     # Before sphinxext.opengraph, which takes what it finds; and last.
