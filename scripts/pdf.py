@@ -100,7 +100,6 @@ def main() -> None:
         # All pages with pictures lie as deep as the first, whose head serves.
         page.goto((BUILT / f"{DOCUMENTS[0]}.html").as_uri())
         page.evaluate("html => document.body.innerHTML = html", book())
-        page.evaluate("document.body.className = 'bd-content'")
         page.add_style_tag(path=ROOT / "scripts" / "pdf.css")
         page.evaluate("Promise.all([...document.images].map(i => i.decode()))")
         # Printed once to learn on which pages the contents lie.

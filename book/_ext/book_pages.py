@@ -6,6 +6,7 @@ what it is about.
 """
 
 import re
+from collections import Counter
 from html import escape
 from importlib import import_module
 from pathlib import Path
@@ -30,10 +31,8 @@ NOBODY = "/-owner-/"
 def hand_on_address(app: Sphinx, config: Config) -> None:
     """Give the stamped address to previews; without one, offer no links."""
     config.ogp_site_url = config.html_baseurl
-    options = config.html_theme_options
-    if NOBODY in options["repository_url"]:
-        options |= {"repository_url": "", "use_repository_button": False}
-        options["launch_buttons"] = {}
+    if NOBODY in config.html_context["repository_url"]:
+        config.html_context["repository_url"] = ""
 
 
 def unlink_nobody(app: Sphinx, doctree: nodes.document) -> None:
@@ -108,6 +107,14 @@ def name_folds(app: Sphinx, doctree: nodes.document) -> None:
             code[:] = [nodes.Text(code.rawsource)]
 
 
+def box_tables(app: Sphinx, doctree: nodes.document) -> None:
+    """Let a table that is wider than the page scroll in a box."""
+    for table in list(doctree.findall(nodes.table)):
+        box = nodes.container(classes=["wide"])
+        table.replace_self(box)
+        box += table
+
+
 def draw_chapters(app: Sphinx, doctree: nodes.document) -> None:
     """Put its drawing before each chapter that the intro lists."""
     for chapters in doctree.findall(nodes.enumerated_list):
@@ -152,14 +159,6 @@ def hide_flax(app: Sphinx, what, name, obj, options, signature, returns):
     return ("()", None) if "linen" in (signature or "") else None
 
 
-# What misleads screen readers: a label that hides "Show the solution", and
-# roles that citations have no right to.
-MISTAKEN = (
-    ' aria-label="Toggle hidden content"'
-    '| role="(list|doc-backlink|doc-biblioentry)"'
-)
-
-
 def describe(app: Sphinx, pagename, templatename, context, doctree) -> None:
     """Say what the page is about, in the head and to sphinxext.opengraph."""
     if pagename == "404":
@@ -185,8 +184,23 @@ def describe(app: Sphinx, pagename, templatename, context, doctree) -> None:
     context["meta"] = {**(context["meta"] or {}), **meta}
 
 
-# What book.css leaves black; each would be an element to lay out and print.
-BLACK = r'<span class="(?:n|nb|nn|o|p|w)">([^<]*)</span>'
+# How often each pattern was found: Sphinx may write otherwise.
+found: Counter[str] = Counter()
+written: set[str] = set()
+
+
+def mend(pattern: str, by, text: str) -> str:
+    mended, count = re.subn(pattern, by, text)
+    found[pattern] += count
+    return mended
+
+
+def miss_none(app: Sphinx, exception: Exception | None) -> None:
+    """Warn of what was found nowhere, once every page has been written."""
+    if exception is None and written == app.env.found_docs:
+        for pattern in found:
+            if not found[pattern]:
+                logger.warning("no page has %r, to be mended", pattern)
 
 
 # Characters of code that a phone's line holds.
@@ -196,21 +210,37 @@ PHONE = 34
 def hang_lines(pre: re.Match) -> str:
     """Wrap each line of code, so that what runs over keeps its indent."""
     lines = []
-    code = re.sub(BLACK, r"\1", pre[1])
+    # What book.css leaves black would be an element to lay out and print.
+    black = r'<span class="(?:n|nb|nn|o|p|w)">([^<]*)</span>'
+    code = mend(black, r"\1", pre[1])
     for line in code.removesuffix("\n").split("\n"):
         text = re.sub("<[^>]+>", "", line)
         indent = len(text) - len(text.lstrip(" "))
         if len(text) > PHONE:  # break it where a reader would
-            line = re.sub(r"(?<=[a-z_][.(\[])(?=[A-Za-z_])", "<wbr/>", line)
+            line = mend(r"(?<=[a-z_][.(\[])(?=[A-Za-z_])", "<wbr/>", line)
         style = f' style="--indent: {indent}ch"' if indent else ""
         lines.append(f'<span class="code-line"{style}>{line}\n</span>')
     return f"<pre>{''.join(lines)}</pre>"
+
+
+# What misleads screen readers: a label that hides "Show the solution", roles
+# that citations have no right to, and pandas' empty corner, which heads no
+# column. And a name and what it means stand in columns of their own.
+MISTAKEN = {
+    ' aria-label="Toggle hidden content"': "",
+    ' role="list"': "",
+    ' role="doc-backlink"': "",
+    ' role="doc-biblioentry"': "",
+    "<th></th>": "<td></td>",
+    "</strong> – ": "</strong> ",
+}
 
 
 def finish(app: Sphinx, pagename, templatename, context, doctree) -> None:
     """Mend the markup of what the page says."""
     if doctree is None:
         return
+    written.add(pagename)
     pictures = {name: path for path, name in app.builder.images.items()}
 
     def place(figure: re.Match) -> str:
@@ -218,19 +248,17 @@ def finish(app: Sphinx, pagename, templatename, context, doctree) -> None:
             size = 'width="{}" height="{}"'.format(*image.size)
         return f'<img {size} loading="lazy" {figure[1]}'
 
-    body = re.sub(MISTAKEN, "", context["body"])
-    # pandas' empty corner heads no column.
-    body = body.replace("<th></th>", "<td></td>")
+    body = context["body"]
+    for pattern, by in MISTAKEN.items():
+        body = mend(pattern, by, body)
     # A long name in a table breaks at its underscores and dots.
-    body = re.sub(
+    body = mend(
         r"(?<=<td>)<p><code.*?</code>",
         lambda name: re.sub(r"(?<=\w)[._]", r"\g<0><wbr/>", name[0]),
         body,
     )
-    # A name and what it means stand in columns of their own.
-    body = body.replace("</strong> – ", "</strong> ")
-    body = re.sub(r'<img ([^>]*src="[^"]*_images/([^"]*)"[^>]*>)', place, body)
-    context["body"] = re.sub("(?s)<pre>(.*?)</pre>", hang_lines, body)
+    body = mend(r'<img ([^>]*src="[^"]*_images/([^"]*)"[^>]*>)', place, body)
+    context["body"] = mend("(?s)<pre>(.*?)</pre>", hang_lines, body)
     if pagename == app.config.root_doc and app.builder.name == "html":
         forward(app, pagename, context)
 
@@ -267,9 +295,12 @@ def setup(app: Sphinx) -> dict:
     app.connect("doctree-read", unlink_nobody)
     app.connect("doctree-read", mark_cards)
     app.connect("doctree-read", name_folds)
+    app.connect("doctree-read", box_tables)
     app.connect("doctree-read", draw_chapters)
     app.connect("doctree-read", join_numbers)
     # Before sphinxext.opengraph, which takes what it finds; and last.
     app.connect("html-page-context", describe, priority=450)
     app.connect("html-page-context", finish, priority=900)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}
+    app.connect("build-finished", miss_none)
+    # A process of its own would not tell what it found.
+    return {"parallel_read_safe": True, "parallel_write_safe": False}

@@ -2,7 +2,7 @@
 // the contents. paint and system are in the page's head.
 "use strict";
 
-document.querySelector(".theme-switch-button").addEventListener("click", () => {
+document.querySelector(".theme-button").addEventListener("click", () => {
   const modes = system.matches
     ? ["auto", "light", "dark"]
     : ["auto", "dark", "light"];
@@ -18,7 +18,7 @@ function openSearch() {
   else document.getElementById("search").showModal();
 }
 document
-  .querySelector(".search-button__button")
+  .querySelector(".search-button")
   .addEventListener("click", openSearch);
 
 const mac = navigator.platform.startsWith("Mac");
@@ -29,14 +29,13 @@ addEventListener("keydown", event => {
   }
 });
 if (mac)
-  for (const key of document.querySelectorAll(".kbd-shortcut__modifier"))
-    key.textContent = "⌘";
+  document.querySelector("kbd").textContent = "⌘";
 
 // The section being read is the last that reaches into a band near the top.
 const contents = document.getElementById("contents");
 if (contents) {
   const links = new Map();
-  for (const link of contents.querySelectorAll("a")) {
+  for (const link of contents.querySelectorAll("ul ul a")) {
     const place = document.getElementById(link.hash.slice(1));
     links.set(place.closest("section, dl"), link);
   }
@@ -64,7 +63,7 @@ const wide = new ResizeObserver(entries => {
     target.tabIndex = target.scrollWidth > target.clientWidth ? 0 : -1;
 });
 for (const box of document.querySelectorAll(
-  ".pst-scrollable-table-container, .output.text_html, .output pre, .math-block"))
+  ".wide, .output.text_html, .output pre, .math-block"))
   wide.observe(box);
 
 requestAnimationFrame(() =>
