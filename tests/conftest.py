@@ -70,8 +70,17 @@ def origin(built: Path) -> Iterator[str]:
         yield address
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    about = "try the pages in Playwright's own Firefox"
+    parser.addoption("--firefox", action="store_true", help=about)
+
+
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def browser(pytestconfig: pytest.Config) -> Iterator[Browser]:
+    if pytestconfig.getoption("firefox"):
+        with sync_playwright() as playwright:
+            yield playwright.firefox.launch()
+        return
     path = chromium.find()
     if path is None:
         if os.environ.get("CI") == "true":

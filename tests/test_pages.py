@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
+from unicodedata import normalize
 from urllib.parse import unquote, urlsplit
 
 import pytest
 from bs4 import BeautifulSoup, Tag
+from fontTools.ttLib import TTFont
 from manuscript import (
     BASE,
     DOCUMENTS,
@@ -262,7 +264,32 @@ def undocumented_helpers(site: Site) -> Problems:
                 yield f"book/reference.html lacks {name}"
 
 
+def glyphs(name: str) -> set[str]:
+    """Return what a font can write; a letter of maths is there as italic."""
+    path = ROOT / f"book/assets/fonts/{name}-400regular.woff2"
+    can = set(map(chr, TTFont(path).getBestCmap()))
+    return can | {normalize("NFKC", character) for character in can}
+
+
+def characters_of_no_font(site: Site) -> Problems:
+    """The fonts are subsets: what they lack would look foreign."""
+    names = ("literata", "jetbrains-mono", "stix-two-math")
+    text, code, maths = map(glyphs, names)
+    for page in site.pages.values():
+        for string in page.soup.find_all(string=True):
+            font, parents = text, {tag.name for tag in string.parents}
+            if parents & {"script", "style"} or "body" not in parents:
+                continue
+            if parents & {"code", "kbd", "pre"}:
+                font = code
+            if "math" in parents and "mtext" not in parents:
+                font = maths
+            for lacking in {c for c in string if not c.isspace()} - font:
+                yield f"{page}: no font has {lacking} of {string[:40]!r}"
+
+
 RULES = [
+    characters_of_no_font,
     dead_links,
     foreign_requests,
     heavy_pages,
