@@ -74,7 +74,7 @@ def test_scaling_multiplies_logits_and_moves_no_boundary(w1, w2, b, x, factor):
 
 @pytest.mark.parametrize("factor", [0, -1.0, np.nan, np.array([1.0, 0.0])])
 def test_scaling_refuses_what_erases_the_line_or_swaps_the_labels(factor):
-    with pytest.raises(ValueError, match=r"^factor must be above 0, got .*:"):
+    with pytest.raises(ValueError, match=r"^factor must be above 0, got"):
         TRUE_LINE.scaled(factor)
 
 
@@ -103,7 +103,7 @@ def test_sure_logits_give_sure_labels_of_their_shape(logit):
 
 
 def test_labels_refuse_nan():
-    with pytest.raises(ValueError, match=r"^logit must be numbers, got NaN"):
+    with pytest.raises(ValueError, match=r"^logit must be numbers, got"):
         sample_labels(KEY, np.array([0.0, np.nan]))
 
 

@@ -76,7 +76,7 @@ def test_all_scores_take_whole_numbers():
     ],
 )
 def test_scores_refuse_a_column_signs_and_nan(logit, label):
-    with pytest.raises(ValueError, match=r"^(label|logit)( and .*)? must "):
+    with pytest.raises(ValueError, match="^(label|logit|shapes) must "):
         scores(label, logit)
 
 
@@ -129,7 +129,7 @@ def test_what_little_doubt_a_sure_coin_leaves_is_not_rounded_away(truth):
 @pytest.mark.parametrize("wrap", [lambda f: f, jax.jit])
 def test_a_column_is_refused(wrap):
     for logit, truth in [(LOGIT[:, None], TRUTH), (LOGIT, TRUTH[:, None])]:
-        with pytest.raises(ValueError, match=r"^logit and true_logit must"):
+        with pytest.raises(ValueError, match="^shapes must be equal"):
             wrap(expected_scores)(logit, truth)
     # JAX itself takes no other number of weights.
     with pytest.raises((TypeError, ValueError)):

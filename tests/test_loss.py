@@ -77,7 +77,7 @@ def test_cross_entropy_takes_whole_numbers_and_keeps_precision():
 )
 def test_unequal_shapes_are_refused(shapes, wrap):
     logit, label = np.zeros(shapes[0]), np.zeros(shapes[1], int)
-    with pytest.raises(ValueError, match=r"^logit and label must have the"):
+    with pytest.raises(ValueError, match="^shapes must be equal"):
         wrap(binary_cross_entropy)(logit, label)
 
 
@@ -155,7 +155,7 @@ def test_a_model_that_returns_a_column_is_refused(data, function, wrap):
     def column(params, x, y):
         return apply_fn(params, x, y)[..., None]
 
-    with pytest.raises(ValueError, match=r"^logit and label must have the"):
+    with pytest.raises(ValueError, match="^shapes must be equal"):
         wrap(partial(function, column))(BLOG_PARAMS, data)
 
 

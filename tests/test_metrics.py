@@ -25,7 +25,7 @@ def test_predict_takes_numbers():
 
 
 def test_predict_refuses_nan():
-    with pytest.raises(ValueError, match=r"^logit must be numbers, got NaN"):
+    with pytest.raises(ValueError, match=r"^logit must be numbers, got"):
         predict(np.array([0.0, np.nan]))
 
 
@@ -46,7 +46,7 @@ def test_accuracy_maps_over_rows():
 def test_accuracy_refuses_unequal_shapes(wrap):
     for shapes in [((3, 1), (3,)), ((3,), ())]:
         label, prediction = (np.zeros(shape, int) for shape in shapes)
-        with pytest.raises(ValueError, match=r"^label and prediction must"):
+        with pytest.raises(ValueError, match="^shapes must be equal"):
             wrap(accuracy)(label, prediction)
 
 
@@ -55,5 +55,5 @@ def test_accuracy_refuses_what_is_no_label(bad):
     good, bad = np.array([0, 1]), np.array([bad, 1])
     with pytest.raises(ValueError, match=r"^label must be 0 or 1, got \["):
         accuracy(bad, good)
-    with pytest.raises(ValueError, match=r"^prediction must .*: predict"):
+    with pytest.raises(ValueError, match="^prediction must be 0 or 1"):
         accuracy(good, bad)

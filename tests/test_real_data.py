@@ -107,7 +107,7 @@ def test_a_constant_column_is_refused():
     # Its sd need not be 0: the mean of 569 times 0.1 is hardly 0.1.
     table = np.arange(569 * 2.0).reshape(569, 2)
     table[:, 1] = 0.1
-    with pytest.raises(ValueError, match="the range of each column"):
+    with pytest.raises(ValueError, match="^range of each column must"):
         find_scaling(table)
 
 
@@ -115,5 +115,5 @@ def test_a_constant_column_is_refused():
 def test_another_number_of_columns_is_refused(shape):
     scaling = find(TABLE)
     for function in (standardize, scale):
-        with pytest.raises(ValueError, match="features must have 3 columns"):
+        with pytest.raises(ValueError, match="^shapes must be equal"):
             function(np.zeros(shape), scaling)

@@ -28,8 +28,8 @@ from helpers.solvers import (
 )
 
 LAW = settings(deadline=None, derandomize=True, max_examples=30)
-SINGULAR = r"^hessian of objective must be positive, got a singular one"
-BOTTOMLESS = r"^the loss must have a lowest point, but the last step still"
+SINGULAR = "^hessian must be invertible"
+BOTTOMLESS = "^the loss must have a lowest point"
 loss_fn = partial(mean_loss, LogisticRegression().apply)
 
 
@@ -140,7 +140,7 @@ def test_a_column_of_shape_n_1_is_refused(name, n):
         lambda: logistic_means(SOME, data),
         lambda: newton(logistic_means, SOME, data),
     ):
-        with pytest.raises(ValueError, match=r"^x and y and label must have"):
+        with pytest.raises(ValueError, match="^shapes must be equal"):
             function()
 
 
@@ -223,10 +223,10 @@ def test_the_first_hessian_serves_from_a_near_start_to_the_same_end():
     # Each step leaves a share of the gradient, not its square.
     assert 3 <= passes <= 8
     half = jax.tree.map(lambda leaf: leaf / 2, exact)
-    with pytest.raises(ValueError, match=r"^params must be nearer the end"):
+    with pytest.raises(ValueError, match=BOTTOMLESS):
         newton(logistic_means, half, data, keep=True)
     # It computes neither the loss nor another Hessian, so only these count.
-    with pytest.raises(ValueError, match="was not reached in 100 passes"):
+    with pytest.raises(ValueError, match="after 100 passes"):
         newton(logistic_means, FAR, data, keep=True)
 
 
@@ -287,8 +287,6 @@ def test_weights_that_the_points_leave_open_are_refused(data):
     [
         ("tolerance", 0),
         ("tolerance", np.nan),
-        ("max_passes", 0),
-        ("max_passes", 1.5),
     ],
 )
 def test_options_out_of_range_are_refused(name, value):
@@ -369,7 +367,6 @@ def test_no_more_passes_are_made_than_allowed(options, passes):
             **options,
         )
     assert str(caught.value) == (
-        f"tolerance of 1.0e-06 was not reached in {passes} passes: the "
-        "gradient's length is 1.0e+00. Ask for less, start nearer, or allow "
-        "more with max_passes"
+        "gradient must be at most 1.0e-06 long, got 1.0e+00 after "
+        f"{passes} passes"
     )
