@@ -33,10 +33,7 @@ class Line(NamedTuple):
         Raises:
             ValueError: ``factor`` is not above 0, unless it is traced.
         """
-        check_positive(
-            ": 0 erases the line and a negative factor swaps the labels",
-            factor=factor,
-        )
+        check_positive(factor=factor)
         return Line(*(factor * value for value in self))
 
 

@@ -40,13 +40,11 @@ def accuracy(label: ArrayLike, prediction: ArrayLike) -> jax.Array:
 
     Raises:
         ValueError: the shapes differ, or a value is neither 0 nor 1, such as
-            a logit or a probability; traced values are not seen.
+            a logit (``predict`` makes labels of it); traced values are not
+            seen.
 
     Source: the blog's ``accuracy``.
     """
     check_same_shape(label=label, prediction=prediction)
-    check_labels(label=label)
-    check_labels(
-        ": predict(logit) turns logits into labels", prediction=prediction
-    )
+    check_labels(label=label, prediction=prediction)
     return jnp.mean(jnp.asarray(label) == jnp.asarray(prediction))

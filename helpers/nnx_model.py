@@ -94,9 +94,7 @@ def from_linen(model: nnx.Module, params: Any) -> None:
     if (given := jax.tree.map(jnp.shape, params)) != (
         have := jax.tree.map(jnp.shape, to_linen(model))
     ):
-        raise ValueError(
-            f"params must have the names and shapes {have}, got {given}"
-        )
+        raise ValueError(f"params must be like {have}, got {given}")
     nnx.update(model, jax.tree.map(jnp.asarray, params["params"]))
 
 

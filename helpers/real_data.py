@@ -11,7 +11,7 @@ import numpy as np
 import sklearn.datasets
 from jax.typing import ArrayLike
 
-from helpers._checks import check_positive
+from helpers._checks import check_positive, check_same_shape
 
 
 class Table(NamedTuple):
@@ -59,9 +59,7 @@ def find_scaling(features: ArrayLike) -> Scaling:
     """
     features = jnp.asarray(features)
     # Exactly 0 for a constant column, whose sd need not be.
-    check_positive(
-        **{"the range of each column of features": jnp.ptp(features, axis=0)}
-    )
+    check_positive(**{"range of each column": jnp.ptp(features, axis=0)})
     return Scaling(features.mean(axis=0), features.std(axis=0))
 
 
@@ -75,9 +73,5 @@ def standardize(features: ArrayLike, scaling: Scaling) -> jax.Array:
     Returns:
         (features − mean) / sd, float32, of the shape of ``features``.
     """
-    if np.shape(features)[-1:] != np.shape(scaling.mean):
-        raise ValueError(
-            f"features must have {jnp.size(scaling.mean)} columns, as "
-            f"scaling has, got the shape {np.shape(features)}"
-        )
+    check_same_shape(row=np.empty(np.shape(features)[-1:]), sd=scaling.sd)
     return (jnp.asarray(features) - scaling.mean) / scaling.sd

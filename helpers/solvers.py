@@ -16,8 +16,9 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 
-from helpers._checks import check_positive, check_same_shape, check_whole
+from helpers._checks import check_positive, check_same_shape
 from helpers.data import Dataset
+from helpers.uncertainty import inverse
 
 # Rows of a chunk: what is computed from them stays in a core's cache.
 ROWS = 10_000
@@ -148,14 +149,9 @@ def full_step(gradient: jax.Array, hessian: jax.Array) -> jax.Array:
         hessian: of shape (d, d).
 
     Returns:
-        Minus the inverse of the Hessian, times the gradient, of shape (d,);
-        NaN if the Hessian is not positive, or singular in float32.
+        Minus the Hessian's ``inverse`` times the gradient, of shape (d,).
     """
-    # Or it would depend on units what is singular.
-    scale = jnp.sqrt(jnp.diag(hessian))
-    values, axes = jnp.linalg.eigh(hessian / jnp.outer(scale, scale))
-    values = jnp.where(values[0] > 1e-6 * values[-1], values, jnp.nan)
-    return -dot(axes, dot(gradient / scale, axes) / values) / scale
+    return -dot(inverse(hessian), gradient)
 
 
 class Place(NamedTuple):
@@ -263,49 +259,32 @@ def newton(
         The params, and how many passes were made.
 
     Raises:
-        ValueError: tolerance or max_passes is out of range, or tolerance is
-            not reached; the Hessian is singular, or a number is not finite;
-            or the loss has no lowest point, as with separable labels, or none
-            that near, with a large tolerance; with keep, params are too far.
+        ValueError: the objective returned NaN, as for labels other than 0
+            and 1; the Hessian is singular, since an input is constant or a
+            copy of others, the labels are separable, or the start is too far;
+            max_passes are too few; or the last step still flattened the bowl:
+            the labels are separable, the tolerance is too large or, with
+            keep, the start too far.
 
     Source: J. Nocedal and S. J. Wright, "Numerical Optimization" (2006),
     section 3.4; simpler, as any lower loss will do.
     """
     check_positive(tolerance=tolerance)
-    check_whole(1, max_passes=max_passes)
     params, *found = descend(
         objective, params, dataset, tolerance, max_passes, keep
     )
     passes, norm, lasted = (number.item() for number in found)
     if not np.isfinite(norm):
-        raise ValueError(
-            "objective must return finite numbers, got NaN or infinity: look "
-            "for them in params and dataset, where labels must be 0 or 1"
-        )
+        raise ValueError("objective must return finite numbers, got NaN")
     if not norm <= tolerance:
         if passes < max_passes:
-            raise ValueError(
-                "hessian of objective must be positive, got a singular one: "
-                "an input is constant or a copy of others, the labels are "
-                "separable, or params start too far away"
-            )
+            raise ValueError("hessian must be invertible, got a singular one")
         raise ValueError(
-            f"tolerance of {tolerance:.1e} was not reached in {passes} "
-            f"passes: the gradient's length is {norm:.1e}. Ask for less, "
-            "start nearer, or allow more with max_passes"
+            f"gradient must be at most {tolerance:.1e} long, got {norm:.1e} "
+            f"after {passes} passes"
         )
     # On the way to a lowest point the curvature stays, on the way to infinity
     # each step leaves 1/e of it, in the mean 0.63.
     if not lasted > 0.75:
-        if keep:
-            raise ValueError(
-                "params must be nearer the end with keep, where the Hessian "
-                f"is that of the end: {lasted:.2f} of it was left there. Or "
-                "the labels are separable: without keep you are told"
-            )
-        raise ValueError(
-            "the loss must have a lowest point, but the last step still "
-            "flattened its bowl: the labels are separable, or tolerance is "
-            "too large"
-        )
+        raise ValueError("the loss must have a lowest point, got none nearby")
     return params, passes

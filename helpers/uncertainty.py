@@ -12,12 +12,35 @@ from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 
 from helpers._checks import (
-    check_between,
     check_labels,
-    check_positive,
+    check_no_nan,
     check_same_shape,
+    check_share,
     check_whole,
 )
+
+
+def inverse(hessian: jax.Array) -> jax.Array:
+    """Return the inverse of the Hessian of a bowl, of any widths.
+
+    Args:
+        hessian: of shape (d, d), symmetric.
+
+    Returns:
+        Its inverse, of shape (d, d), all NaN if the Hessian is not positive
+        definite, or so nearly singular that float32 cannot invert it. The
+        inputs' units do not matter: what is inverted has ones on its
+        diagonal.
+    """
+    alone = 1 / jnp.sqrt(jnp.diag(hessian))
+    units = jnp.outer(alone, alone)
+    values, axes = jnp.linalg.eigh(units * hessian)
+    # Of inputs that depend on each other, rounding leaves a ratio of 2e-7;
+    # at 2e-6 the standard errors are still right to about 2 %.
+    values = jnp.where(values[0] > 1e-6 * values[-1], values, jnp.nan)
+    # Else a GPU or a TPU multiplies in fewer digits than float32 has.
+    inverted = axes.T / values[:, None]
+    return units * jnp.matmul(axes, inverted, precision="highest")
 
 
 def covariance(
@@ -35,13 +58,13 @@ def covariance(
     Returns:
         The inverse of n times the Hessian, float32 of shape (d, d); rows and
         columns in the order of ``ravel_pytree``, which is alphabetical for
-        dicts: b, w1, w2. The inputs' units do not matter: what is inverted
-        has ones on its diagonal.
+        dicts: b, w1, w2.
 
     Raises:
-        ValueError: the data does not determine the params: the Hessian is
-            NaN, its diagonal not above 0, or it has no inverse in float32.
-            Traced, it is not checked.
+        ValueError: the Hessian has no ``inverse``: an input is constant, a
+            sum of others, or far from 0 beside its spread (standardize it);
+            the labels are separable; one is neither 0 nor 1; or the loss is
+            not lowest here. Traced, it is NaN.
 
     It describes many independent examples and a model that contains the
     truth. Separable labels have no lowest loss. A fit to them that was
@@ -53,22 +76,9 @@ def covariance(
     """
     flat, unravel = ravel_pytree(params)
     hessian = jax.hessian(lambda flat: loss_fn(unravel(flat), dataset))(flat)
-    information = len(dataset[-1]) * hessian
-    alone = 1 / jnp.sqrt(jnp.diag(information))
-    units = jnp.outer(alone, alone)
-    # Of inputs that depend on each other, rounding leaves a ratio of 2e-7;
-    # at 2e-6 the standard errors are still right to about 2 %.
-    if not isinstance(hessian, jax.core.Tracer) and not (
-        (values := jnp.linalg.eigvalsh(units * information))[0]
-        > 1e-6 * values[-1]
-    ):
-        raise ValueError(
-            "params must be determined by dataset, got a Hessian that float32 "
-            "cannot invert: an input is constant, a sum of others, or far "
-            "from 0 beside its spread (standardize it); the labels are "
-            "separable; one is neither 0 nor 1; or the loss is not lowest here"
-        )
-    return units * jnp.linalg.inv(units * information)
+    inverted = inverse(hessian)
+    check_no_nan(**{"inverse of the Hessian": inverted})
+    return inverted / len(dataset[-1])
 
 
 def standard_errors(
@@ -108,12 +118,11 @@ def wilson_interval(
     Source: the score interval of E. B. Wilson, "Probable Inference, the Law
     of Succession, and Statistical Inference", JASA 22 (1927).
     """
-    check_between(0, 1, level=level)
-    check_positive(n=n)
+    check_share(level=level)
     z = jax.scipy.stats.norm.ppf((1 + level) / 2)
     n = jnp.asarray(n, float)
     share = jnp.asarray(count) / n
-    check_between(0, 1, **{"count / n": share})
+    check_share(**{"count / n": share})
     middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = jnp.sqrt(share * (1 - share) / n + (z / (2 * n)) ** 2)
     half = z * half / (1 + z**2 / n)
@@ -153,7 +162,7 @@ def reliability(
     """
     check_same_shape(label=label, probability=probability)
     check_whole(1, bins=bins)
-    check_between(0, 1, probability=probability)
+    check_share(probability=probability)
     check_labels(label=label)
     probability = jnp.asarray(probability, float)
     label = jnp.asarray(label, float)

