@@ -21,8 +21,8 @@ def project(tmp_path):
     folder = tmp_path / "my book"
     (folder / "scripts").mkdir(parents=True)
     shutil.copy(ROOT / "scripts" / "setup.py", folder / "scripts")
-    shutil.copy(ROOT / "requirements.txt", folder)
-    (folder / "pyproject.toml").touch()
+    for name in ("pyproject.toml", "requirements.txt"):
+        shutil.copy(ROOT / name, folder)
     return folder
 
 
