@@ -86,13 +86,6 @@ def test_expected_scores_equal_double_precision(logit, truth, weights):
     assert_close(judge(logit, truth, weights), oracle)
 
 
-def test_weights_count_points_and_0_leaves_them_out():
-    counts = np.array([2, 0, 1, 1, 1])
-    repeated = np.repeat([LOGIT, TRUTH], counts, axis=1)
-    assert_close(judge(LOGIT, TRUTH, counts), judge(*repeated))
-    assert_close(bayes_limits(TRUTH, counts), bayes_limits(repeated[1]))
-
-
 @pytest.mark.parametrize("truth", [-80.0, -20.0, 20.0, 80.0])
 def test_what_little_doubt_a_sure_coin_leaves_is_not_rounded_away(truth):
     p, rest = special.expit([abs(truth), -abs(truth)])

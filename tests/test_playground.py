@@ -101,6 +101,10 @@ def test_points_and_labels_are_those_of_python(seed, n, line, open_page):
     np.testing.assert_array_equal(label, data.label)
 
 
+def percent(share):
+    return f"{100 * share:.1f} %"
+
+
 DIALS = "key=1&points=1000&scale=1&slope=-1/3&rate=0.3&threshold=0"
 
 
@@ -120,7 +124,7 @@ def numbers(address):
         on_fresh(learned, truth, float(threshold)),
         on_fresh(truth, truth),
     ]
-    cells = [f"{100 * right:.1f} %" for right, _ in columns]
+    cells = [percent(right) for right, _ in columns]
     losses = [loss for _, loss in columns]
     # Rounded to nothing, a small weight loses its sign.
     return cells + [
@@ -209,8 +213,8 @@ def test_all_shows_what_the_same_in_python_computes(hash, open_page):
             assert found == pytest.approx(float(number), rel=1e-5, abs=1e-5)
     label = names["dataset"].label
     assert marks(page, ".label-1") == label.sum()
-    right = 100 - 100 * marks(page, ".wrong") / len(label)
-    assert said(page, "accuracy-0") == f"{right:.1f} %"
+    right = 1 - marks(page, ".wrong") / len(label)
+    assert said(page, "accuracy-0") == percent(right)
 
 
 def check_nothing_given_away(page):
@@ -242,20 +246,15 @@ def test_all_is_hidden_until_your_line_is_judged(open_page):
     assert place(page, "first disc") == (-3, 0.5)
     button(page, "Judge").press("Enter")
     expect(page.locator("#play-play")).to_be_focused()
-    assert drawn(page, "true line") and "learned" in said(page, "text")
+    assert drawn(page, "true line")
     data = make_dataset(jax.random.key(1))
     mine = through((-3, 0.5), (3, 0))
     fresh, limit = (on_fresh(k)[0] for k in (mine, TRUE_LINE))
     missed = (line_logit(mine, data.x, data.y) > 0) != data.label
     assert marks(page, ".wrong") == missed.sum()
-    shares = [1 - missed.mean(), fresh, limit]
-    own, fresh_right, best = (f"{100 * share:.1f} %" for share in shares)
-    judged = (
-        f"Your line is right on {own} of these points, {fresh_right} of fresh."
-        f" On fresh points no rule exceeds {best}."
-    )
-    assert said(page, "verdict") == judged
-    assert said(page, "own-yours") == f"yours {own}"
+    shares = [percent(share) for share in (1 - missed.mean(), fresh, limit)]
+    assert re.findall(r"[\d.]+ %", said(page, "verdict")) == shares
+    assert said(page, "own-yours") == f"yours {shares[0]}"
     run = [on_fresh(Line(*row))[0] for row in train(data)[:101]]
     passed = int(np.argmax(np.array(run) > fresh))
     button(page, "Play").click()
@@ -263,12 +262,8 @@ def test_all_is_hidden_until_your_line_is_judged(open_page):
     button(page, "Pause").click()
     page.reload()
     slider(page, "first disc").press("ArrowUp")  # after it was judged
-    assert said(page).startswith("Moved: right on ")
-    led = f"The model has led since epoch {passed}."
-    assert said(page, "verdict") == f"{judged} {led}"
-    assert said(page, "fresh-yours") == f"yours {fresh_right}"
-    page = open_page("#rate=10&line=-3,0.5,3,-1&epoch=5")
-    assert said(page, "verdict").endswith("The model is behind.")
+    assert f" epoch {passed}." in said(page, "verdict")
+    assert said(page, "fresh-yours") == f"yours {shares[1]}"
 
 
 def test_a_trial_is_quoted_while_it_is_so(open_page):
@@ -309,11 +304,10 @@ def test_a_link_brings_a_line_to_beat(open_page):
     link = page.evaluate("navigator.clipboard.readText()")
     page = open_page(link.removeprefix(page.url.split("#")[0]))
     check_nothing_given_away(page)
-    score = f"{100 * on_fresh(through((-3, 0), (3, 0.1)), STEEP)[0]:.1f} %"
-    assert said(page, "verdict").startswith(f"{score} is to beat.")
+    score = percent(on_fresh(through((-3, 0), (3, 0.1)), STEEP)[0])
+    assert said(page, "verdict").startswith(score)
     assert said(page, "fresh-rival") == f"rival {score}"
     button(page, "Judge").click()
-    assert f" {score} stands. " in said(page, "verdict")
     expect_numbers(page, "#slope=2&points=200&epoch=0")
     page = open_page("#slope=2&beat=-3,0,3,0.1&line=-1.5,-3,1.5,3")
     assert f" You beat {score}. " in said(page, "verdict")
@@ -361,7 +355,7 @@ def test_a_line_may_stand_upright_but_not_shrink_to_a_point(open_page):
     page = open_page("#line=0,-0.5,0,0.5")
     x, _, label = make_dataset(jax.random.key(1))
     circles, triangles = np.bincount(label[x < 0])
-    told = f"1 left of it, to {circles} circles and {triangles} triangles;"
+    told = f" {circles} circles and {triangles} triangles;"
     assert told in said(page, "text")
     slider(page, "first disc").press("ArrowUp")
     assert place(page, "first disc") == (0, -0.5)
@@ -396,22 +390,17 @@ def test_the_keyboard_reaches_all_and_the_plane_hides_none(open_page):
 def test_who_cannot_see_the_plane_hears_it(open_page):
     page = open_page()
     x, y, label = make_dataset(jax.random.key(1))
-    disc = slider(page, "first disc")
-    disc.press("ArrowUp")
-    assert plain(disc.get_attribute("aria-valuetext")) == "x -3.00, y 0.10"
+    slider(page, "first disc").press("ArrowUp")
     told = heard(page)
     assert told == said(page, "text")  # nothing else is known
-    where = "Your line runs from (-7.0, 0.2) to (7.0, -0.1)."
     above = y > boundary_y(through((-3, 0.1), (3, 0)), x)
     circles, triangles = np.bincount(label[above])
-    sides = f"1 above it, to {circles} circles and {triangles} triangles; 0 to"
-    assert told.startswith(f"{where} It says {sides}")
+    assert f" {circles} circles and {triangles} triangles;" in told
     button(page, "Step").click()
     right, fresh, _, loss, *_ = numbers("#epoch=1")
-    told = f"right on {right} of these points, {fresh} of fresh; loss {loss}."
-    assert heard(page) == f"Epoch 1: {told}"
-    told = said(page, "text").split("The learned line")[1].split("Your")[0]
-    assert "It says 1 below it" in told  # it starts upside down
+    assert re.findall(r"\d+\.\d+", heard(page)) == [
+        number.removesuffix(" %") for number in (right, fresh, loss)
+    ]
 
 
 def test_the_address_remembers(open_page):
@@ -444,9 +433,9 @@ def test_play_speaks_now_and_then(open_page):
     page = open_page()
     button(page, "Play").press("Space")
     page.clock.run_for(4900)
-    assert said(page, "spoken") == "Training."
+    before = said(page, "spoken")
     page.clock.run_for(1600)
-    assert said(page, "spoken").startswith("Epoch 100: right on ")
+    assert "100" not in before and "Epoch 100:" in said(page, "spoken")
     button(page, "Pause").press("Space")
     expect(page).to_have_url(re.compile("epoch=130$"))
     assert heard(page) == said(page)
