@@ -367,9 +367,9 @@ def _checkpoint(
     except (jax.errors.JaxRuntimeError, AssertionError):
         raise  # another process is gone, or sees another folder
     except Exception as error:
-        raise ValueError(f"checkpoint {folder} is damaged") from error
+        raise ValueError(f"{folder} is damaged: name another") from error
     if before != settings:
-        raise ValueError(f"checkpoint {folder} is of a run with {before}")
+        raise ValueError(f"{folder} is of another run, with {before}")
 
     def keep(passes):
         saved = ocp.args.StandardSave({"passes": np.array(passes)})

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 from IPython.display import HTML
 
-from helpers._checks import check_labels, check_same_shape
 from helpers.data import Line, line_logit
 
 UNIT = 60  # of the picture, to one of the plane
@@ -51,15 +50,9 @@ def training_scrubber(
     Returns:
         One piece of HTML that needs nothing else. Misclassified points are
         strong, the others faint.
-
-    Raises:
-        ValueError: the shapes or the labels are wrong.
     """
     x, y, label = map(np.asarray, (dataset.x, dataset.y, dataset.label))
-    check_same_shape(x=x, y=y, label=label)
-    check_labels(label=label)
     path, truth = _rows(lines), _rows([true_line])[0]
-    check_same_shape(losses=losses, lines=path[:, 0])
     # Rounded once, here: script and still frame start from the same numbers.
     weights = np.rint(1000 * path).astype(int)
     losses = np.rint(1000 * np.asarray(losses, float)).astype(int)

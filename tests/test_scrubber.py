@@ -144,17 +144,3 @@ def test_its_words_have_the_numbers():
     assert "2.500 nats at epoch 0 to 0.125 at epoch 1" in html
     assert "epoch 0: loss 2.500, 0.0\u202f% right" in html
     assert "w1 −3.000, w2 −4.000, b 0.000" in html
-
-
-@pytest.mark.parametrize(
-    ("change", "losses", "message"),
-    [
-        ({"label": np.array([2])}, [2.0, 1.0], "label must be 0 or 1"),
-        ({"x": np.zeros(2)}, [2.0, 1.0], "^shapes must be equal"),
-        ({}, [1.0], "^shapes must be equal"),
-    ],
-)
-def test_wrong_labels_and_shapes_are_refused(change, losses, message):
-    wrong = POINT._replace(**change)
-    with pytest.raises(ValueError, match=message):
-        training_scrubber(wrong, [TRUE_LINE] * 2, losses, TRUE_LINE)
