@@ -3,8 +3,8 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup book test lint unit chapters html pages lab notebooks \
-	serve pdf lock bench repository clean
+.PHONY: help setup book test lint unit fonts chapters html pages lab \
+	notebooks serve pdf lock bench repository clean
 
 # The Python that makes .venv: its own as soon as there is one.
 PYTHON = $(shell [ -e .venv/complete ] && [ -x .venv/bin/python ] \
@@ -42,8 +42,12 @@ lint: setup
 unit: setup
 	$(pytest) tests -m 'not book'
 
+# Or the first chapter might say that matplotlib lists them.
+fonts: setup
+	@.venv/bin/python -c 'import matplotlib.font_manager'
+
 # Do they print and draw what is committed, and use each key once?
-chapters: setup
+chapters: fonts
 	$(pytest) --nbval notebooks/ -p tests.pictures_and_keys
 
 # From scratch: Sphinx takes the half-written pages and old pictures of an
@@ -58,12 +62,12 @@ pages: setup
 
 # In an environment of its own, so that the lock stays small. The first folder
 # is asked first: its kernel is the book's, not JupyterLab's.
-lab: setup ## open the chapters in JupyterLab, with the book's kernel
+lab: fonts ## open the chapters in JupyterLab, with the book's kernel
 	@.venv/bin/python -m ipykernel install --prefix .venv/lab >/dev/null
 	JUPYTER_PATH='$(CURDIR)/.venv/lab/share/jupyter' .venv/bin/uv tool run \
 		--python .venv/bin/python --from 'jupyterlab<5' jupyter-lab notebooks
 
-notebooks: setup ## execute and normalize the chapters in place
+notebooks: fonts ## execute and normalize the chapters in place
 	.venv/bin/python scripts/chapters.py
 
 serve: ## show the built book on this machine; PORT=8000
