@@ -38,9 +38,9 @@ def inverse(hessian: jax.Array) -> jax.Array:
     # Of inputs that depend on each other, rounding leaves a ratio of 2e-7;
     # at 2e-6 the standard errors are still right to about 2 %.
     values = jnp.where(values[0] > 1e-6 * values[-1], values, jnp.nan)
-    # Else a GPU or a TPU multiplies in fewer digits than float32 has.
-    inverted = axes.T / values[:, None]
-    return units * jnp.matmul(axes, inverted, precision="highest")
+    divided = axes.T / values[:, None]
+    # By default a GPU or a TPU multiplies in fewer digits than float32 has.
+    return units * jnp.matmul(axes, divided, precision="highest")
 
 
 def covariance(
