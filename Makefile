@@ -42,7 +42,7 @@ lint: setup
 unit: setup
 	$(pytest) tests -m 'not book'
 
-# Or the first chapter might say that matplotlib lists them.
+# Matplotlib lists them once, and says so: now, not in a chapter's output.
 fonts: setup
 	@.venv/bin/python -c 'import matplotlib.font_manager'
 

@@ -24,7 +24,7 @@ def chapters(session, *packages):
     # which installs them in Colab, changes no other package.
     session.install(".", "--no-deps")
     session.run("uv", "pip", "check")
-    # Or the first chapter might say that matplotlib lists the fonts.
+    # Matplotlib lists the fonts once, and says so: not in a chapter.
     session.run("python", "-c", "import seaborn")
     kernel = ["-m", "ipykernel", "install", "--sys-prefix", "--name", "set"]
     session.run("python", *kernel, silent=True)

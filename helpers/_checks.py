@@ -1,7 +1,8 @@
 """What a helper refuses: arguments that would answer plausibly and wrong.
 
 Arguments come by name, and the names stand in the error. All else is left to
-JAX, whose own errors say more. What is traced has a shape, and no values.
+JAX, whose own errors say more. A traced argument has a shape
+but no values, so only its shape is checked.
 """
 
 from collections.abc import Callable
@@ -42,7 +43,7 @@ check_positive = partial(check_values, "above 0", lambda value: value > 0)
 check_share = partial(
     check_values, "from 0 to 1", lambda value: (value >= 0) & (value <= 1)
 )
-# isin would take ten times as long, more than a pass of chapter 10.
+# isin would take ten times as long, longer than a pass of chapter 10.
 check_labels = partial(
     check_values, "0 or 1", lambda value: (value == 0) | (value == 1)
 )

@@ -2,9 +2,10 @@
 
 Each function draws one thing on ``ax``; none calls ``show``. A line is
 anything with numbers ``w1``, ``w2`` and ``b``, a data set a tuple of arrays
-``x``, ``y`` and ``label`` of shape (n,). Without another word x and y are
-arrays of one shape (n,), in data units. A name is written ``offset`` points
-(of 1/72 inch) from what it names, or from the share ``at`` of its length.
+``x``, ``y`` and ``label`` of shape (n,). Unless a function says otherwise, x
+and y are arrays of one shape (n,), in data units. A name is written ``offset``
+points (of 1/72 inch) from what it names, or from the share ``at`` of its
+length.
 """
 
 from io import BytesIO
@@ -146,9 +147,9 @@ def plot_boundary(
     learned: bool = False,
     at: float = 0.02,
 ) -> None:
-    """Draw where the logit is 0, within the axes' limits, and name it along.
+    """Draw where the logit is 0, within the axes' limits, and name it.
 
-    The truth is solid and black, what is learned dashed and purple.
+    The true line is solid and black, what is learned dashed and purple.
     """
     w1, w2, b = float(line.w1), float(line.w2), float(line.b)
     # Along the line from its point nearest the origin, steep or not.
@@ -221,7 +222,7 @@ def plot_curve(
     at: float = 1.0,
     offset=(4, 0),
 ) -> None:
-    """Draw y over x and name the curve, also outside the axes."""
+    """Plot y against x and name the curve, also outside the axes."""
     ax.plot(x, y, color=color)
     here = int(at * (len(x) - 1))
     where = (x[here], y[here])

@@ -14,6 +14,7 @@ from jax.typing import ArrayLike
 from helpers._checks import (
     check_labels,
     check_no_nan,
+    check_positive,
     check_same_shape,
     check_share,
     check_whole,
@@ -63,8 +64,8 @@ def covariance(
     Raises:
         ValueError: the Hessian has no ``inverse``: an input is constant, a
             sum of others, or far from 0 beside its spread (standardize it);
-            the labels are separable; one is neither 0 nor 1; or the loss is
-            not lowest here. Traced, it is NaN.
+            the labels are separable; a label is neither 0 nor 1; or the loss
+            is not lowest here. Traced, it is NaN.
 
     It describes many independent examples and a model that contains the
     truth. Separable labels have no lowest loss. A fit to them that was
@@ -77,7 +78,7 @@ def covariance(
     flat, unravel = ravel_pytree(params)
     hessian = jax.hessian(lambda flat: loss_fn(unravel(flat), dataset))(flat)
     inverted = inverse(hessian)
-    check_no_nan(**{"inverse of the Hessian": inverted})
+    check_no_nan(**{"inverse of the Hessian (see Raises)": inverted})
     return inverted / len(dataset[-1])
 
 
@@ -119,6 +120,7 @@ def wilson_interval(
     of Succession, and Statistical Inference", JASA 22 (1927).
     """
     check_share(level=level)
+    check_positive(n=n)
     z = jax.scipy.stats.norm.ppf((1 + level) / 2)
     n = jnp.asarray(n, float)
     share = jnp.asarray(count) / n

@@ -13,6 +13,7 @@ import os
 import re
 import subprocess
 import sys
+from difflib import SequenceMatcher
 from pathlib import Path
 
 # .venv's kernel, even where the reader has one of the same name.
@@ -139,6 +140,27 @@ def but_times(text):
     return nbformat.writes(chapter)
 
 
+def committed(path, cells):
+    """Return what is committed of each cell; of a new one, itself."""
+    name = f"HEAD:./{path.name}"
+    shown = subprocess.run(
+        ["git", "show", name],
+        cwd=path.parent,
+        capture_output=True,
+        encoding="utf-8",
+    )
+    if shown.returncode:
+        return cells
+    old = nbformat.reads(shown.stdout, as_version=4).cells
+    sources = ([cell.source for cell in some] for some in (old, cells))
+    found = dict(enumerate(cells))
+    for _, i, i_end, k, k_end in SequenceMatcher(
+        None, *sources, autojunk=False
+    ).get_opcodes():
+        found |= zip(range(k, k_end), old[i:i_end], strict=False)
+    return [*found.values()]
+
+
 def renew(path):
     """Execute one chapter's file; return what has changed, in lines."""
     old = path.read_text(encoding="utf-8")
@@ -153,8 +175,8 @@ def renew(path):
     draft = path.with_name(f".{path.name}.tmp")
     draft.write_text(new, encoding="utf-8")
     draft.replace(path)
-    before = nbformat.reads(old, as_version=4)
-    return ["changed", *claims.moved(before.cells, chapter.cells)]
+    before = committed(path, nbformat.reads(old, as_version=4).cells)
+    return ["changed", *claims.moved(before, chapter.cells)]
 
 
 def main(names):

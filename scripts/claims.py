@@ -2,7 +2,7 @@
 
 Prose is markdown, comments and alt texts. What it claims stands in an output
 of the next code cell before or after it, or is set in that cell's code; the
-Recap may look back at every output.
+Recap may tell of every output.
 """
 
 import io
@@ -27,7 +27,7 @@ class Number(NamedTuple):
 
 
 def exponent(value: Decimal) -> int:
-    """Return of which power of ten the last digit counts."""
+    """Return the power of ten of the last digit."""
     return value.as_tuple().exponent
 
 
@@ -63,10 +63,13 @@ def supports(shown: Number, claim: Number) -> bool:
     return any(abs(value - claim.value) <= half for value in values)
 
 
+def python(cell: Any) -> str:
+    """Return a cell's code without IPython's magics."""
+    return re.sub(r"(?m)^(\s*)[%!].*", r"\1pass", cell.source)
+
+
 def tokens(cell: Any, *kinds: int) -> str:
-    """Return a code cell's tokens of these kinds; its magics have none."""
-    code = re.sub(r"(?m)^(\s*)[%!].*", r"\1pass", cell.source)
-    found = tokenize.generate_tokens(io.StringIO(code).readline)
+    found = tokenize.generate_tokens(io.StringIO(python(cell)).readline)
     return " ".join(token.string for token in found if token.type in kinds)
 
 
@@ -81,7 +84,7 @@ def prose(cell: Any) -> str:
 def printed(cell: Any) -> str:
     """Return what a code cell shows as text, without the tags of HTML."""
     parts = []
-    for output in cell.outputs:
+    for output in cell.get("outputs", []):
         data = output.get("data", {})
         parts += [data.get("text/plain", ""), data.get("text/html", "")]
         parts += [output.get("text", ""), output.get("evalue", "")]
@@ -102,7 +105,7 @@ def set_in(cell: Any) -> set[Decimal]:
 
 
 def next_to(cells: list[Any], index: int) -> list[int]:
-    """Return which code cells stand next to a cell; itself, if it is one."""
+    """Return the code cells before and after a cell, and itself if code."""
     code = [k for k, cell in enumerate(cells) if cell.cell_type == "code"]
     before = [k for k in code if k < index][-1:]
     return before + [k for k in code if k >= index][: 1 + (index in code)]
@@ -135,7 +138,7 @@ def moved(old: list[Any], new: list[Any]) -> Iterator[str]:
     """Say which printed numbers have changed, and what still says the old.
 
     Args:
-        old, new: a chapter's cells before and after they were executed.
+        old, new: a chapter's cells, as committed and as executed now.
     """
     for k, cell in enumerate(new):
         if cell.cell_type != "code":

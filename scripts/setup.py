@@ -49,6 +49,7 @@ def run(*command):
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode == 0:
         return
+    command = " ".join(map(str, command))
     said = f"{command} fails\n{done.stdout}{done.stderr}".strip()
     if "No space left" in said or shutil.disk_usage(".").free < 10**8:
         stop(

@@ -7,12 +7,19 @@ from collections.abc import Iterator
 import chapters
 import nbformat
 import pytest
-from claims import claims, moved, numbers, printed, supports, unbacked
+from claims import (
+    claims,
+    moved,
+    numbers,
+    printed,
+    python,
+    supports,
+    unbacked,
+)
 from manuscript import (
     DOCUMENTS,
     ROOT,
     TAUGHT,
-    Cell,
     Chapter,
     colab_url,
     fail_on,
@@ -35,11 +42,6 @@ DRAWING = {"plotting", "scrubber"}
 @pytest.fixture(params=TAUGHT, scope="module")
 def chapter(request):
     return read(request.param)
-
-
-def python(cell: Cell) -> str:
-    """Return a cell's code without IPython's magics."""
-    return re.sub(r"(?m)^(\s*)[%!].*", r"\1pass", cell.source)
 
 
 def module(chapter: Chapter) -> ast.Module:
@@ -70,8 +72,7 @@ def test_each_chapter_and_helper_has_its_place():
 class Plain(ast.NodeTransformer):
     """Leaves out what a helper has and its chapter need not show.
 
-    That is docstrings, annotations, and guards: a call of check_…, or an if
-    that does nothing but raise.
+    That is docstrings, annotations, and guards: calls of check_…, and raise.
     """
 
     def visit_Expr(self, node):
@@ -236,7 +237,7 @@ def test_figures_have_alt_text(chapter):
 # --- Numbers in prose ------------------------------------------------------
 
 # What needs no output: what the blog says of itself, a section of a book, and
-# of a normal number how often it is how far from its mean.
+# that 95 % of normal numbers lie within 1.96 standard deviations.
 CITED = {
     "01_data": "2.1, 86 %",
     "04_training": "7.1, 86 %",

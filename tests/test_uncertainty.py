@@ -151,7 +151,8 @@ def test_the_interval_broadcasts_and_holds_95_percent_by_default():
     [
         ((3, 10, 95), r"level must be from 0 to 1, got \[95\]"),
         ((3, 10, -0.5), "level must"),
-        ((0, 0), "count / n must"),
+        ((0, 0), "n must be above 0"),
+        ((-3, -10), "n must be above 0"),
         ((-1, 10), "count / n must"),
         (([1, 3], [10, 2]), r"count / n must be from 0 to 1, got \[1.5\]"),
         ((np.nan, 10), "count / n must"),
