@@ -369,7 +369,7 @@ def _checkpoint(
     except Exception as error:
         raise ValueError(f"{folder} is damaged: name another") from error
     if before != settings:
-        raise ValueError(f"{folder} is of another run, with {before}")
+        raise ValueError(f"{folder} is of a run with {before}: name another")
 
     def keep(passes):
         saved = ocp.args.StandardSave({"passes": np.array(passes)})

@@ -162,21 +162,22 @@ def committed(path, cells):
 
 
 def renew(path):
-    """Execute one chapter's file; return what has changed, in lines."""
+    """Execute one chapter's file; return whether and what has changed."""
     old = path.read_text(encoding="utf-8")
     chapter = nbformat.reads(tidied(old), as_version=4)
     execute(chapter, path.parent)
     normalize(chapter)
     new = nbformat.writes(chapter) + "\n"
+    verdict = "unchanged"
     # Times differ in each run: alone they are no change.
-    if but_times(new) == but_times(old):
-        return ["unchanged"]
-    # Whole or not at all.
-    draft = path.with_name(f".{path.name}.tmp")
-    draft.write_text(new, encoding="utf-8")
-    draft.replace(path)
+    if but_times(new) != but_times(old):
+        verdict = "changed"
+        # Whole or not at all.
+        draft = path.with_name(f".{path.name}.tmp")
+        draft.write_text(new, encoding="utf-8")
+        draft.replace(path)
     before = committed(path, nbformat.reads(old, as_version=4).cells)
-    return ["changed", *claims.moved(before, chapter.cells)]
+    return [verdict, *claims.moved(before, chapter.cells)]
 
 
 def main(names):

@@ -244,7 +244,7 @@ def test_two_processes_one_killed_go_on_to_what_one_gives(tmp_path):
         other = fit("--seed", 2**32 - 1, **settings)
         _, said = other.communicate()
         assert (other.returncode, said.count("\n")) == (1, 1)
-        assert "passes is of another run, with {'points': 30000000" in said
+        assert "passes is of a run with {'points': 30000000" in said
 
 
 # The record of large runs, made by benchmarks/record.py
