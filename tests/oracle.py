@@ -16,11 +16,11 @@ def params_of(b, w1, w2):
 def as_vector(params):
     """Return the weights on a last axis of length 3."""
     leaves = [params["params"][name] for name in ("b", "w1", "w2")]
-    return np.stack([np.float64(leaf) for leaf in leaves], axis=-1)
+    return np.stack(leaves, axis=-1, dtype=float)
 
 
 def columns_of(data):
-    x, y = np.float64(data.x), np.float64(data.y)
+    x, y = (np.asarray(column, float) for column in (data.x, data.y))
     return np.column_stack([np.ones_like(x), x, y])
 
 
