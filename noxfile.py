@@ -17,8 +17,8 @@ OWN = ["-r", "pyproject.toml", "--group", "book", "--group", "test"]
 PYTEST = ["-m", "pytest", "-n", "2", "--dist", "loadfile"]
 
 
-def chapters(session, *packages):
-    """Install packages and the helpers, and execute all chapters."""
+def chapters(session, *packages, notebooks="notebooks/"):
+    """Install packages and the helpers, and execute all chapters, or one."""
     session.install(*packages)
     # What the helpers ask for is there, so that the chapters' set-up cell,
     # which installs them in Colab, changes no other package.
@@ -28,15 +28,15 @@ def chapters(session, *packages):
     session.run("python", "-c", "import seaborn")
     kernel = ["-m", "ipykernel", "install", "--sys-prefix", "--name", "set"]
     session.run("python", *kernel, silent=True)
-    nbval = ["--nbval", "notebooks/", "--nbval-kernel-name", "set"]
+    nbval = ["--nbval", notebooks, "--nbval-kernel-name", "set"]
     place = Path(session.virtualenv.location).resolve() / "share" / "jupyter"
     session.env["JUPYTER_PATH"] = str(place)
     session.run(sys.executable, *PYTEST, *nbval, external=True)
 
 
-def helpers(session):
-    """Run the helpers' unit tests on what is installed."""
-    names = [f"tests/test_{path.name}" for path in Path("helpers").iterdir()]
+def helpers(session, module="*"):
+    """Run the helpers' unit tests, or one's, on what is installed."""
+    names = [f"tests/test_{p.name}" for p in Path("helpers").glob(module)]
     # An old package may use what a newer one deprecates.
     files = ["-W", "default::DeprecationWarning"]
     files += [name for name in names if Path(name).is_file()]
@@ -65,6 +65,14 @@ def newest(session):
 @nox.session(python="3.13")
 def colab(session):
     chapters(session, "-r", "requirements-colab.txt")
+
+
+@nox.session(python="3.13")
+def tree(session):
+    """NNX in Flax's tree mode, which is to become its default."""
+    session.env.update(NNX_GRAPH_MODE="false", NNX_GRAPH_UPDATES="false")
+    chapters(session, *OWN, notebooks="notebooks/12_nnx.ipynb")
+    helpers(session, "nnx_model.py")
 
 
 @nox.session(python="3.11")
