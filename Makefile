@@ -87,11 +87,18 @@ lock: setup ## renew requirements.txt; make test then says what has changed
 		--fork-strategy requires-python --generate-hashes --no-header \
 		--output-file requirements.txt
 
-# PyTorch is no part of the book: it has a folder of its own.
-bench: setup ## time the book beside its peers, in ten minutes
-	[ -d .venv/pytorch/torch ] || .venv/bin/uv pip install --quiet \
-		--python .venv/bin/python --target .venv/pytorch torch
-	.venv/bin/python benchmarks/bench.py
+# The lock has one JAX for Python 3.11 and a newer one for newer Pythons. Each is
+# timed in an environment of its own, the older first.
+bench: setup ## time the book beside its peers, on both versions of JAX
+	@set -e; add=; for python in 3.11 '>=3.12,<3.15'; do \
+		.venv/bin/uv venv --quiet --clear --no-python-downloads \
+			--python "$$python" .venv/bench 2>/dev/null || \
+			{ echo "Skipped: no Python $$python is here"; continue; }; \
+		.venv/bin/uv pip install --quiet --python .venv/bench/bin/python \
+			--require-hashes --only-binary :all: -r requirements.txt; \
+		PYTHONPATH=. .venv/bench/bin/python benchmarks/bench.py $$add; \
+		add=--add; \
+	done
 
 repository: ## write your address everywhere: make repository URL=…
 	@'$(PYTHON)' scripts/stamp.py "$$URL"

@@ -1,15 +1,12 @@
-"""Time the book's fits beside those of its peers, in one run.
+"""Time the book's fits beside those of its peers, with the JAX that is here.
 
-`make bench` writes helpers/bench.json, from which chapter 10 draws, and
-benchmarks/results.md. Every contender fits the same points, in the layout
-that it likes best, until the gradient of the mean log loss, in float64, is no
-longer than AIM. The contenders take turns, so that whatever else the machine
-does meets them all.
+`make bench` calls it with each JAX of the lock. It writes helpers/bench.json,
+from which chapter 10 draws, and benchmarks/results.md. The contenders take
+turns, so that whatever else the machine does meets them all.
 """
 
 import argparse
 import json
-import multiprocessing
 import os
 import platform
 import re
@@ -22,23 +19,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import report
-from contenders import (
-    AIM,
-    WAYS,
-    ZEROS,
-    contenders,
-    gradient_norm,
-    on_two_devices,
-    torch,
-)
+from contenders import AIM, WAYS, contenders, gradient_norm, on_two_devices
 
 from helpers.data import make_dataset
+from helpers.scale import ZEROS
 
 # How many turns each contender has, by the number of points.
-TURNS = {10**3: 10, 10**4: 10, 10**5: 10, 10**6: 8, 10**7: 2}
+TURNS = {10**3: 10, 10**4: 10, 10**5: 10, 10**6: 6, 10**7: 3}
 QUICK = {10**3: 1, 20_000: 1}
-PAUSE = 0.2  # seconds
-PACKAGES = ["jax", "jaxlib", "flax", "optax", "numpy", "scikit-learn"]
 
 
 def clock(run):
@@ -46,12 +34,6 @@ def clock(run):
     begin = time.perf_counter()
     jax.block_until_ready(run())
     return time.perf_counter() - begin
-
-
-def spread(taken):
-    """Return the shortest, middle and longest of some times."""
-    middle = float(np.median(taken))
-    return {"min": min(taken), "median": middle, "max": max(taken)}
 
 
 def in_turns(runs, turns):
@@ -62,95 +44,55 @@ def in_turns(runs, turns):
         for name in names[first:] + names[:first]:
             # The threads of NumPy's library spin on for a while, on cores
             # that the next one needs. After a pause the first run wakes them.
-            time.sleep(PAUSE)
+            time.sleep(0.2)
             seconds[name] += [clock(runs[name]) for _ in range(2)]
-    return {name: spread(taken) for name, taken in seconds.items()}
-
-
-def best_setting(data, make, layouts, tolerances):
-    """Return a contender's row and its run, in the layout that suits it best.
-
-    In each layout it has the loosest tolerance with which it arrives. The
-    run that looks for it also compiles.
-    """
-    tried = []
-    for layout in layouts:
-        for tol in tolerances:
-            run = make(data, layout, tol)
-            weights = [float(weight) for weight in run()]
-            norm = gradient_norm(weights, data)
-            if norm <= AIM:
-                break
-        seconds = min(clock(run) for _ in range(3)) if layouts[1:] else 0
-        row = {"layout": layout, "tol": tol, "norm": norm, "weights": weights}
-        tried.append((norm > AIM, seconds, row, run))
-    return min(tried, key=lambda one: one[:2])[2:]
-
-
-def time_fits(n, turns):
-    """Time all contenders on n points; return their rows by name."""
-    data = make_dataset(jax.random.key(1), n)
-    found = {
-        name: best_setting(data, *how) for name, how in contenders(n).items()
-    }
-    print(f"  n = {n:,}: {len(found)} contenders", flush=True)
-    taken = in_turns({name: run for name, (_, run) in found.items()}, turns)
-    return {k: row | {"seconds": taken[k]} for k, (row, _) in found.items()}
-
-
-def first_call(way):
-    """Time the blog's 100 epochs in a process that has compiled neither."""
-    data = make_dataset(jax.random.key(1), 1000)
-    return clock(partial(WAYS[way], data))
-
-
-def time_epochs(turns):
-    """Time the blog's 100 epochs, at first and later; return rows by way."""
-    data = make_dataset(jax.random.key(1), 1000)
-    runs = {way: partial(run, data) for way, run in WAYS.items()}
-    weights = {way: [float(w) for w in run()] for way, run in runs.items()}
-    first = {way: [] for way in WAYS}
-    spawn = multiprocessing.get_context("spawn")
-    with spawn.Pool(1, maxtasksperchild=1) as pool:
-        for way in [*WAYS] * turns:
-            first[way].append(pool.apply(first_call, [way]))
     return {
-        way: {"weights": weights[way], "first": spread(first[way])}
-        | {"seconds": seconds}
-        for way, seconds in in_turns(runs, turns).items()
+        name: {"min": min(s), "median": float(np.median(s)), "max": max(s)}
+        for name, s in seconds.items()
     }
+
+
+def time_fits(makes, n, turns):
+    """Time contenders on n points; return their rows by name."""
+    data = make_dataset(jax.random.key(1), n)
+    runs = {name: make(data) for name, make in makes.items()}
+    rows = {}
+    for name, run in runs.items():
+        weights, passes = run()  # compiles
+        weights = [float(weight) for weight in weights]
+        rows[name] = {
+            "weights": weights,
+            "norm": gradient_norm(weights, data),
+            "passes": passes and int(passes),
+        }
+    for name, seconds in in_turns(runs, turns).items():
+        rows[name]["seconds"] = seconds
+    print(f"  n = {n:,}: {len(rows)} contenders", flush=True)
+    return rows
 
 
 def time_pass(n, turns):
     """Time a pass with Hessian over n points, and reading them, by two."""
     data, objective = on_two_devices(make_dataset(jax.random.key(1), n))
-    add_up = jax.jit(jnp.sum)
-    halves = [
-        jax.device_put(jnp.ones(3 * n // 2), device)
-        for device in jax.devices()[:2]
-    ]
     runs = {
-        "read": lambda: [add_up(half) for half in halves],
+        "read": partial(jax.jit(partial(jax.tree.map, jnp.sum)), data),
         "hessian": partial(jax.jit(objective), ZEROS, data),
     }
     for run in runs.values():
-        clock(run)
+        clock(run)  # compiles
     return in_turns(runs, turns)
-
-
-def text_of(path):
-    """Return a file's text; of no such file, none."""
-    return path.read_text().strip() if path.is_file() else ""
 
 
 def machine():
     """Describe the machine, without its name: processor and caches."""
-    about = text_of(Path("/proc/cpuinfo"))
+    about = Path("/proc/cpuinfo")  # where there is one
+    about = about.read_text("utf-8") if about.is_file() else ""
     found = re.search(r"model name\s*: (.*)", about)
     caches = {}
     for index in sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("i*")):
         level, kind, size = (
-            text_of(index / name) for name in ("level", "type", "size")
+            (index / name).read_text("utf-8").strip()
+            for name in ("level", "type", "size")
         )
         caches[f"L{level} {kind.lower()}"] = size
     return {
@@ -163,35 +105,33 @@ def machine():
 
 def versions():
     """Return the versions of Python and of what is timed."""
-    found = {name: version(name) for name in PACKAGES}
-    if torch:
-        found["torch"] = torch.__version__
-    return {"python": platform.python_version()} | found
+    names = ["jax", "jaxlib", "flax", "optax", "numpy", "scikit-learn"]
+    python = {"python": platform.python_version()}
+    return python | {name: version(name) for name in names}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="for tests")
-    parser.add_argument("--output", type=Path, metavar="FOLDER")
+    parser.add_argument("--add", action="store_true", help="keep other runs")
+    parser.add_argument("--output", type=Path, default=report.NUMBERS)
     options = parser.parse_args()
-    numbers, page = report.NUMBERS, report.PAGE
-    if options.output:
-        numbers, page = (
-            options.output / path.name for path in (numbers, page)
-        )
     jax.config.update("jax_num_cpu_devices", 2)
     sizes = QUICK if options.quick else TURNS
-    results = {
-        "machine": machine(),
+    run = {
         "versions": versions(),
-        "aim": AIM,
-        "epochs": time_epochs(1 if options.quick else 7),
-        "pass": time_pass(20_000 if options.quick else 10**6, 20),
-        "fits": {str(n): time_fits(n, turns) for n, turns in sizes.items()},
+        "epochs": time_fits(WAYS, 1000, sizes[1000]),
+        "pass": time_pass(max(sizes), 20),
+        "fits": {
+            str(n): time_fits(contenders(n), n, turns)
+            for n, turns in sizes.items()
+        },
     }
-    numbers.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
-    page.write_text(report.render(results), "utf-8")
-    print(f"Wrote {numbers} and {page}")
+    file = options.output
+    before = json.loads(file.read_text())["runs"] if options.add else []
+    results = {"machine": machine(), "aim": AIM, "runs": [*before, run]}
+    file.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
+    report.write(file)
 
 
 if __name__ == "__main__":

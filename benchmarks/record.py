@@ -6,6 +6,7 @@ until all are, so after a stop it goes on where it was.
 
 import json
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -27,20 +28,27 @@ RUNS = [
 def record_of(points, processes, seed):
     """Return the record of a run, from its file if there is one."""
     output = FOLDER / f"{points}-{processes}-{seed}.json"
+    command = [sys.executable, "-m", "helpers.scale", "--output", output]
+    command += f"--points {points} --seed {seed}".split()
+    if processes > 1:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            where = f"127.0.0.1:{free.getsockname()[1]}"
+        command += ["--coordinator", where, "--processes", str(processes)]
     if not output.exists():
-        command = [sys.executable, "-m", "helpers.scale"]
-        command += ["--points", str(points), "--processes", str(processes)]
-        command += ["--seed", str(seed), "--output", output]
-        command += ["--checkpoint", output.with_suffix(".passes")]
-        subprocess.run(command, check=True)
+        started = [
+            subprocess.Popen([*command, "--process", str(k)])
+            for k in range(processes)
+        ]
+        if any([process.wait() for process in started]):
+            sys.exit(f"{output.name} failed; started again, it goes on.")
     return json.loads(output.read_text("utf-8"))
 
 
 if __name__ == "__main__":
     FOLDER.mkdir(exist_ok=True)
     runs = [record_of(*run) for run in RUNS]
-    content = {"machine": machine(), "versions": versions(), "runs": runs}
-    text = json.dumps(content, indent=1) + "\n"
+    record = {"machine": machine(), "versions": versions(), "runs": runs}
+    text = json.dumps(record, indent=1) + "\n"
     (ROOT / "helpers" / "records.json").write_text(text, "utf-8")
     # Or the next record would be this one again.
     shutil.rmtree(FOLDER)

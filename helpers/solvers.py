@@ -25,6 +25,8 @@ ROWS = 10_000
 # Else a GPU or a TPU multiplies in fewer digits than float32 has.
 dot = partial(jnp.matmul, precision="highest")
 
+_Objective = Callable[[Any, Any], tuple[jax.Array, jax.Array, jax.Array]]
+
 
 def point_parts(
     params: Any, x: ArrayLike, y: ArrayLike, label: ArrayLike
@@ -115,7 +117,7 @@ def logistic_means(
 
 def by_autodiff(
     loss_fn: Callable[[Any, Any], jax.Array],
-) -> Callable[[Any, Any], tuple[jax.Array, jax.Array, jax.Array]]:
+) -> _Objective:
     """Return the objective of any loss, by automatic differentiation.
 
     Args:
@@ -141,6 +143,7 @@ def by_autodiff(
     return objective
 
 
+@jax.jit
 def full_step(gradient: jax.Array, hessian: jax.Array) -> jax.Array:
     """Return the way to the bottom of the bowl that fits here.
 
@@ -157,13 +160,27 @@ def full_step(gradient: jax.Array, hessian: jax.Array) -> jax.Array:
 class Place(NamedTuple):
     """Where Newton's method is, what the objective says, the step to try."""
 
-    flat: jax.Array
+    params: Any
     loss: jax.Array
     gradient: jax.Array
     hessian: jax.Array
     step: jax.Array
 
 
+def look(objective: _Objective, params: Any, dataset: Any) -> Place:
+    """Make one pass: ask the objective at params, and where to go next."""
+    loss, gradient, hessian = objective(params, dataset)
+    return Place(params, loss, gradient, hessian, full_step(gradient, hessian))
+
+
+@jax.jit
+def move(here: Place) -> Any:
+    """Return the params to which the step leads."""
+    flat, unravel = ravel_pytree(here.params)
+    return unravel(flat + here.step)
+
+
+@jax.jit
 def damped(here: Place, there: Place) -> Place:
     """Return there, if its loss is lower; else here, with half the step."""
     # Rounding may lift the loss a little.
@@ -175,7 +192,8 @@ def damped(here: Place, there: Place) -> Place:
 def undamped(here: Place, there: Place) -> Place:
     """Return there, with the Hessian of here: no new one is computed."""
     step = full_step(there.gradient, here.hessian)
-    return here._replace(flat=there.flat, gradient=there.gradient, step=step)
+    # An unused loss is left out by the compiler, so the old one stays.
+    return there._replace(loss=here.loss, hessian=here.hessian, step=step)
 
 
 def lasting(here: Place, there: Place) -> jax.Array:
@@ -186,7 +204,7 @@ def lasting(here: Place, there: Place) -> jax.Array:
 
 @partial(jax.jit, static_argnames=("objective", "keep"))
 def descend(
-    objective: Callable[[Any, Any], tuple[jax.Array, jax.Array, jax.Array]],
+    objective: _Objective,
     params: Any,
     dataset: Any,
     tolerance: ArrayLike = 1e-6,
@@ -202,13 +220,7 @@ def descend(
         made; the length of the last gradient; and ``lasting`` of the last
         step.
     """
-    flat, unravel = ravel_pytree(params)
     choose = undamped if keep else damped
-
-    def look(flat):
-        loss, gradient, hessian = objective(unravel(flat), dataset)
-        step = full_step(gradient, hessian)
-        return Place(flat, loss, gradient, hessian, step)
 
     def goes_on(state):
         here, passes, _ = state
@@ -217,20 +229,42 @@ def descend(
 
     def one_pass(state):
         here, passes, _ = state
-        there = look(here.flat + here.step)
+        there = look(objective, move(here), dataset)
         return choose(here, there), passes + 1, lasting(here, there)
 
-    here = look(flat)
+    params = jax.tree.map(lambda p: jnp.asarray(p, float), params)
+    here = look(objective, params, dataset)
     start = here, 1, jnp.ones_like(here.loss)
     here, passes, lasted = jax.lax.while_loop(goes_on, one_pass, start)
     norm = jnp.linalg.norm(here.gradient)
     arrived = (norm <= tolerance) & (lasted > 0.75)
-    flat = jnp.where(arrived, here.flat, jnp.nan)
-    return unravel(flat), passes, norm, lasted
+    params = jax.tree.map(
+        lambda p: jnp.where(arrived, p, jnp.nan), here.params
+    )
+    return params, passes, norm, lasted
+
+
+def check_arrival(
+    tolerance: float, max_passes: int, passes: int, norm: float, lasted: float
+) -> None:
+    """Refuse what ``descend`` returns, saying why, unless it has arrived."""
+    if not np.isfinite(norm):
+        raise ValueError("objective must return finite numbers, got NaN")
+    if not norm <= tolerance:
+        if passes < max_passes:
+            raise ValueError("hessian must be invertible, got a singular one")
+        raise ValueError(
+            f"gradient must be at most {tolerance:.1e} long, got {norm:.1e} "
+            f"after {passes} passes"
+        )
+    # On the way to a lowest point the curvature stays, on the way to infinity
+    # each step leaves 1/e of it, in the mean 0.63.
+    if not lasted > 0.75:
+        raise ValueError("the loss must have a lowest point, got none nearby")
 
 
 def newton(
-    objective: Callable[[Any, Any], tuple[jax.Array, jax.Array, jax.Array]],
+    objective: _Objective,
     params: Any,
     dataset: Any,
     tolerance: float = 1e-6,
@@ -274,17 +308,5 @@ def newton(
         objective, params, dataset, tolerance, max_passes, keep
     )
     passes, norm, lasted = (number.item() for number in found)
-    if not np.isfinite(norm):
-        raise ValueError("objective must return finite numbers, got NaN")
-    if not norm <= tolerance:
-        if passes < max_passes:
-            raise ValueError("hessian must be invertible, got a singular one")
-        raise ValueError(
-            f"gradient must be at most {tolerance:.1e} long, got {norm:.1e} "
-            f"after {passes} passes"
-        )
-    # On the way to a lowest point the curvature stays, on the way to infinity
-    # each step leaves 1/e of it, in the mean 0.63.
-    if not lasted > 0.75:
-        raise ValueError("the loss must have a lowest point, got none nearby")
+    check_arrival(tolerance, max_passes, passes, norm, lasted)
     return params, passes

@@ -1,7 +1,7 @@
 """Chunks without end, passes over them, and processes that share them."""
 
 import json
-import re
+import socket
 import subprocess
 import sys
 import time
@@ -10,29 +10,28 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-import psutil
 import pytest
 import statsmodels.api as sm
 from jax import random
 from manuscript import ROOT
-from oracle import columns_of, means_of
+from oracle import as_vector, columns_of, means_of, params_of
 
 from helpers.data import Dataset, Line, make_dataset
 from helpers.scale import (
-    CHUNK,
-    GROUP,
     MAX_CHUNKS,
-    chunk_rows,
+    Endless,
+    add_compensated,
     device_mesh,
+    endless_means,
     find_start,
     make_chunk,
-    mean_row,
+    means_by_slices,
     newton_passes,
-    unpack,
 )
+from helpers.solvers import newton
 
 KEY = random.key(1)
-WEIGHTS = np.float32([0.3, 0.7, 2])
+SOME = params_of(0.3, 0.7, 2)
 draw = jax.jit(make_chunk)
 
 
@@ -42,15 +41,17 @@ def whole(chunks):
     return Dataset(*(np.concatenate(c) for c in zip(*parts, strict=True)))
 
 
-def numpy_row(data):
-    """Mean loss, gradient and Hessian, in float64, end to end."""
-    return np.concatenate([*map(np.ravel, means_of(WEIGHTS, data))])
+def assert_means(found, chunks):
+    """They are what NumPy computes in double precision."""
+    expected = means_of(as_vector(SOME), whole(chunks))
+    for part, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(part, other, rtol=1e-5)
 
 
 # Chunks
 
 
-@pytest.mark.parametrize("index", [0, 7, 2**32 - 1])
+@pytest.mark.parametrize("index", [0, 7, MAX_CHUNKS - 1])
 def test_a_chunk_is_ten_thousand_points_of_a_folded_key(index):
     expected = make_dataset(random.fold_in(KEY, index), 10_000)
     for column, other in zip(make_chunk(KEY, index), expected, strict=True):
@@ -81,93 +82,87 @@ def test_an_index_out_of_range_is_refused(index):
 # Passes
 
 
-@pytest.fixture(scope="module")
-def mesh():
-    return device_mesh()
+def test_nothing_is_lost_of_a_million_float32():
+    def add(_, sums):
+        return add_compensated(*sums, np.float32(0.1))
+
+    start = (np.float32(0), np.float32(0))
+    total, lost = jax.lax.fori_loop(0, 1_000_000, add, start)
+    exact = 1_000_000 * float(np.float32(0.1))
+    assert float(total) + float(lost) == pytest.approx(exact, rel=1e-12)
 
 
-def test_a_row_for_each_chunk_equals_numpy_in_double_precision():
-    indices = np.array([4, 1, 3, 9, 2], np.uint32)
-    rows = jax.jit(chunk_rows)(WEIGHTS, KEY, indices)
-    assert (rows.shape, rows.dtype) == ((5, 13), jnp.float32)
-    for row, index in zip(rows, indices, strict=True):
-        expected = CHUNK * numpy_row(whole([index]))
-        np.testing.assert_allclose(row, expected, rtol=1e-5, atol=0.05)
+@pytest.mark.parametrize("first", [0, 2, MAX_CHUNKS - 5])
+def test_a_pass_equals_numpy_in_double_precision(first):
+    data = Endless(KEY, 5, first)
+    with jax.set_mesh(device_mesh()):
+        assert_means(endless_means(SOME, data), range(first, first + 5))
 
 
-def test_a_pass_equals_numpy_in_double_precision(mesh):
-    # Ten chunks fill no group: what fills it up must not be added.
-    for chunks in (range(10), range(MAX_CHUNKS - 2, MAX_CHUNKS)):
-        means = mean_row(mesh, WEIGHTS, KEY, chunks)
-        assert means.dtype == np.float64
-        np.testing.assert_allclose(means, numpy_row(whole(chunks)), rtol=1e-5)
+def test_slices_make_the_whole(monkeypatch):
+    calls = []
 
+    def means(params, part):
+        calls.append((part.first, part.chunks))
+        return np.float32(part.first), np.ones(3), np.eye(3)
 
-def test_progress_hears_of_each_chunk(mesh):
-    heard, size = [], GROUP * mesh.size
-    chunks = range(size + 3)
-    mean_row(mesh, WEIGHTS, KEY, chunks, lambda *what: heard.append(what))
-    assert heard == [(size, size + 3), (3, size + 3)]
-
-
-def test_the_optimum_is_that_of_statsmodels_and_passes_are_not_repeated(mesh):
-    def means_of(chunks, weights):
-        calls.append(chunks)
-        return mean_row(mesh, weights, KEY, chunks)
-
-    calls, kept, chunks = [], [], range(10)
-    start = find_start(means_of, chunks)
-    assert set(calls) == {range(1)}
-    *_, last = passes = newton_passes(
-        partial(means_of, chunks), start, 1e-7, (), kept.append
-    )
-    loss, _, hessian = unpack(last[3:])
-    data = whole(chunks)
-    oracle = sm.Logit(data.label, columns_of(data)).fit(disp=0, tol=1e-12)
-    # The standard errors are 0.01 and more.
-    np.testing.assert_allclose(last[:3], oracle.params, atol=1e-5)
-    errors = np.sqrt(np.diag(np.linalg.inv(hessian)) / 100_000)
-    np.testing.assert_allclose(errors, oracle.bse, rtol=1e-5)
-    assert loss == pytest.approx(-oracle.llf / 100_000, rel=1e-6)
+    monkeypatch.setattr("helpers.scale.endless_means", means)
+    loss, gradient, _ = means_by_slices(SOME, Endless(KEY, 2500, 7))
+    assert calls == [(7, 1000), (1007, 1000), (2007, 500)]
+    assert loss == pytest.approx((7 * 2 + 1007 * 2 + 2007) / 5)
+    assert gradient.dtype == np.float64
     calls.clear()
-    again = newton_passes(partial(means_of, chunks), (), 1e-7, passes[:1])
-    np.testing.assert_array_equal(again, passes)
-    assert len(calls) == len(passes) - 1
+    means_by_slices(SOME, Endless(KEY, 1_000_001))
+    assert len(calls) == 100
 
 
-def row_of(slope):
-    return np.concatenate([[1.0], slope, np.eye(3).ravel()])
+def test_the_optimum_is_that_of_statsmodels_and_passes_are_not_repeated():
+    data = Endless(KEY, 10)
+    start = find_start(data)
+    passes = [*newton_passes(start, data, 1e-7)]
+    here = passes[-1]
+    points = whole(range(10))
+    oracle = sm.Logit(points.label, columns_of(points)).fit(disp=0, tol=1e-12)
+    # The standard errors are 0.01 and more.
+    np.testing.assert_allclose(as_vector(here.params), oracle.params, 1e-5)
+    errors = np.sqrt(np.diag(np.linalg.inv(here.hessian)) / 100_000)
+    np.testing.assert_allclose(errors, oracle.bse, rtol=1e-5)
+    assert here.loss == pytest.approx(-oracle.llf / 100_000, rel=1e-6)
+    # newton takes the data as it is; a run goes on where another ended.
+    with jax.set_mesh(device_mesh()):
+        params, _ = newton(endless_means, start, data, 1e-7)
+    np.testing.assert_allclose(as_vector(params), oracle.params, 1e-5)
+    again = [*newton_passes(None, data, 1e-7, here=passes[0])]
+    assert len(again) == len(passes) - 1
+    for part, other in zip(again[-1][1:], here[1:], strict=True):
+        np.testing.assert_array_equal(part, other)
+    assert not [*newton_passes(None, data, 1e-7, here=here)]
 
 
-@pytest.mark.parametrize("k", range(3))
-def test_each_pass_goes_on_from_the_last_until_all_slopes_are_small(k):
-    slope = 1e-6 * np.eye(3)[k]
-    rows = map(row_of, (2 * slope, 3 * slope, 0.9 * slope))
-    passes = newton_passes(lambda weights: next(rows), np.zeros(3))
-    weights = np.array(passes)[:, :3]
-    steps = np.outer([0, -2, -5], slope)
-    np.testing.assert_allclose(weights, steps, rtol=1e-6)
+def test_numbers_that_are_not_finite_are_refused(monkeypatch):
+    means = np.float64(1), np.full(3, np.nan), np.eye(3)
+    monkeypatch.setattr("helpers.scale.means_by_slices", lambda *_: means)
+    with pytest.raises(ValueError, match=r"^step must be numbers"):
+        [*newton_passes(SOME, Endless(KEY, 1))]
 
 
-def test_what_does_not_converge_is_refused():
-    row, calls = row_of(np.ones(3)), []
-    with pytest.raises(ValueError, match="not reached in 20 passes"):
-        newton_passes(lambda weights: row, WEIGHTS, keep=calls.append)
-    assert len(calls) == 20
-    with pytest.raises(ValueError, match="means must be finite"):
-        newton_passes(lambda weights: row * np.nan, WEIGHTS)
+@pytest.mark.parametrize("devices", [99, -1])
+def test_devices_that_are_not_there_are_refused(devices):
+    with pytest.raises(ValueError, match=r"^devices must be"):
+        device_mesh(devices)
 
 
 # In a process of its own: an earlier test's peak would hide a later one.
 ALONE = """
-import jax, json, numpy, resource
+import jax, json, resource
 jax.config.update("jax_num_cpu_devices", 8)
-from helpers.scale import GROUP, device_mesh, mean_row
-weights, peaks = numpy.float32([0.1, 1, 3]), []
+from helpers.scale import ZEROS, Endless, device_mesh, endless_means
+peaks = []
 def means(devices, chunks):
-    mesh = device_mesh(devices)
-    return mean_row(mesh, weights, jax.random.key(1), range(chunks)).tolist()
-for chunks in (2 * GROUP, 10 * GROUP):
+    with jax.set_mesh(device_mesh(devices)):
+        data = Endless(jax.random.key(1), chunks)
+        return [a.tolist() for a in endless_means(ZEROS, data)]
+for chunks in (200, 1000):
     means(1, chunks)
     peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 print(json.dumps([peaks, [means(devices, 43) for devices in (1, 2, 8)]]))
@@ -183,68 +178,99 @@ def test_memory_does_not_grow_and_eight_devices_give_what_one_gives():
     unit = 1 if sys.platform == "darwin" else 1024
     assert (after - before) * unit < 25e6
     for means in others:
-        np.testing.assert_allclose(means, one, rtol=1e-13)
+        for part, other in zip(means, one, strict=True):
+            np.testing.assert_allclose(part, other, rtol=1e-6)
 
 
 # The command
 
 
-def command(*options):
-    return [sys.executable, "-m", "helpers.scale", *map(str, options)]
+def start(*options, processes=1, own=((), ())):
+    """Start it once for each process, which may have options of its own."""
+    with socket.socket() as any_free:
+        any_free.bind(("localhost", 0))
+        port = any_free.getsockname()[1]
+    line = [sys.executable, "-m", "helpers.scale", *options]
+    if processes > 1:
+        line += ["--coordinator", f"localhost:{port}"]
+        line += ["--processes", processes]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return [
+        subprocess.Popen(
+            [str(part) for part in (*line, "--process", k, *own[k])],
+            **pipes,
+            text=True,
+        )
+        for k in range(processes)
+    ]
+
+
+def ended(processes):
+    """Wait for all; return their statuses, and what they complained of."""
+    said = [process.communicate()[1] for process in processes]
+    return [process.returncode for process in processes], said
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("--points 12345", "--points must be a multiple of 10,000, from"),
-        ("--points 10000 --seed -1", "--seed must be from 0 to 4294967295"),
-        ("--points 10000 --process 0", "--process and --coordinator must be"),
+        ("--points 12345", "--points must be a multiple of 10,000, above 0"),
+        ("--points 10000 --seed -1", "--seed must be below 2**32"),
+        ("--points 10000 --processes 2", "--coordinator must be given"),
     ],
 )
 def test_bad_options_get_one_line(options, message):
-    done = subprocess.run(
-        command(*options.split()), capture_output=True, text=True
-    )
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert f"python -m helpers.scale: {message}" in done.stderr
+    status, (said,) = ended(start(*options.split()))
+    assert (status, said.count("\n")) == ([2], 1)
+    assert f"python -m helpers.scale: {message}" in said
 
 
-def test_two_processes_one_killed_go_on_to_what_one_gives(tmp_path):
-    folder = tmp_path / "passes"
+@pytest.mark.parametrize("name", ["--seed", "--checkpoint"])
+def test_what_differs_between_processes_is_refused_in_both(name, tmp_path):
+    values = (1, 2) if name == "--seed" else (tmp_path / "a", tmp_path / "b")
+    own = [(name, value) for value in values]
+    status, said = ended(start("--points", 10_000, processes=2, own=own))
+    assert status == [1, 1]
+    what = "options" if name == "--seed" else "folder"
+    assert said == [f"{what} must be equal in all processes\n"] * 2
 
-    def fit(*options, points=30_000_000):
-        line = command("--points", points, "--checkpoint", folder, *options)
-        return psutil.Popen(line, stderr=subprocess.PIPE, text=True)
 
-    first = fit("--processes", 2)
-    while not (folder / "1").exists() and first.poll() is None:
+def test_two_processes_one_killed_one_goes_on_to_what_one_gives(tmp_path):
+    def fit(folder, *more, processes=1):
+        folder = ("--checkpoint", tmp_path / folder)
+        options = "--points", 30_000_000, *folder, *more
+        return start(*options, processes=processes)
+
+    both = fit("passes", processes=2)
+    while not (tmp_path / "passes/1").exists() and both[0].poll() is None:
         time.sleep(0.01)
     begin = time.monotonic()
-    first.children()[0].kill()
-    _, said = first.communicate()
-    assert re.search("another (process is gone|task died)", said)
-    assert first.returncode != 0 and time.monotonic() - begin < 20
+    both[1].kill()
+    (status, _), (said, _) = ended(both)
+    assert status and time.monotonic() - begin < 20
+    assert "closed by peer" in said or "another task died" in said
     records = []
     # The rest by two, nothing by one, and all by one.
-    for number, where in (("2", folder), ("1", folder), ("1", tmp_path / "x")):
-        output = tmp_path / "record"
-        more = ("--checkpoint", where, "--output", output)
-        done = fit("--processes", number, *more)
-        _, said = done.communicate()
-        assert done.returncode == 0, said
-        records.append(json.loads(output.read_text("utf-8")))
+    for processes, folder in ((2, "passes"), (1, "passes"), (1, "other")):
+        output = "--output", tmp_path / "record"
+        status, said = ended(fit(folder, *output, processes=processes))
+        assert not any(status), said
+        records.append(json.loads((tmp_path / "record").read_text("utf-8")))
     two, none, one = records
     assert two["params"] == none["params"] == one["params"]
-    assert two["loss"] == pytest.approx(one["loss"], rel=1e-12)
+    assert two["loss"] == pytest.approx(one["loss"], rel=1e-6)
     made = [len(record["seconds"]) for record in records]
     assert made == [one["passes"] - 1, 0, one["passes"]]
-    assert len(two["peak_mib"]) == 2
-    assert all(100 < peak < 400 for peak in two["peak_mib"])
-    for settings in ({"points": 10_000}, {}):
-        other = fit("--seed", 2**32 - 1, **settings)
-        _, said = other.communicate()
-        assert (other.returncode, said.count("\n")) == (1, 1)
-        assert "passes is of a run with {'points': 30000000" in said
+    assert len(two["mib"]) == 2
+    for last in (tmp_path / "other").glob(f"{one['passes']}/default/_META*"):
+        last.write_text("{", "utf-8")
+    for more, message in (
+        (("--seed", 2**32 - 1), "other is of a run with {'points': 30000000"),
+        ((), "other is damaged: name another"),
+    ):
+        status, (said,) = ended(fit("other", *more))
+        assert (status, said.count("\n")) == ([1], 1)
+        assert message in said
 
 
 # The record of large runs, made by benchmarks/record.py
@@ -253,7 +279,7 @@ def test_two_processes_one_killed_go_on_to_what_one_gives(tmp_path):
 def test_the_record_holds_the_truth_in_constant_memory():
     text = (ROOT / "helpers" / "records.json").read_text("utf-8")
     for run in json.loads(text)["runs"]:
-        assert max(run["peak_mib"]) <= 400
+        assert max(run["mib"]) <= 400
         for name, true in {"b": 0.1, "w1": 1, "w2": 3}.items():
             error = run["standard_errors"][name]
             assert abs(run["params"][name] - true) < 4 * error
