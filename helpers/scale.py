@@ -92,7 +92,9 @@ def device_mesh(devices: int | None = None) -> Mesh:
     """
     some = jax.devices()[:devices]
     if devices and len(some) != devices:
-        raise ValueError(f"devices must be in all {devices}, got {len(some)}")
+        raise ValueError(
+            f"devices must be from 1 to {jax.device_count()}, got {devices}"
+        )
     return jax.make_mesh(
         (len(some),), ("devices",), (AxisType.Explicit,), devices=some
     )
