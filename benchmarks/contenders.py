@@ -106,7 +106,7 @@ def one_sigmoid(z, label):
 def change(dz, loss, z, label):
     """Return how much the loss changes with the logit."""
     q = jax.nn.sigmoid(-jnp.abs(z))
-    likelier = (z > 0) == (label == 1)
+    likelier = (z >= 0) == (label == 1)
     return (1 - 2 * label) * jnp.where(likelier, q, 1 - q) * dz
 
 

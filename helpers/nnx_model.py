@@ -24,7 +24,7 @@ class NNXLogisticRegression(nnx.Module):
     Source: the blog's ``LogisticRegressionModel``, in Flax's newer interface.
     """
 
-    def __init__(self, rngs: nnx.Rngs) -> None:
+    def __init__(self, *, rngs: nnx.Rngs) -> None:
         """Draw the params."""
         self.w1 = nnx.Param(rngs.params.normal(()))
         self.w2 = nnx.Param(rngs.params.normal(()))

@@ -31,13 +31,13 @@ def dataset():
 
 @pytest.fixture
 def model():
-    model = NNXLogisticRegression(nnx.Rngs(0))
+    model = NNXLogisticRegression(rngs=nnx.Rngs(0))
     from_linen(model, BLOG_PARAMS)
     return model
 
 
 def test_the_weights_are_drawn_one_after_the_other_and_the_bias_is_zero():
-    drawn, keys = NNXLogisticRegression(nnx.Rngs(7)), nnx.Rngs(7)
+    drawn, keys = NNXLogisticRegression(rngs=nnx.Rngs(7)), nnx.Rngs(7)
     assert drawn.w1[...] == jax.random.normal(keys.params())
     assert drawn.w2[...] == jax.random.normal(keys.params())
     assert drawn.b[...] == 0
@@ -60,7 +60,9 @@ def test_a_run_is_that_of_linen(model, dataset, optimizer):
 
 
 def test_params_go_to_linen_and_back_unchanged(dataset):
-    drawn, other = (NNXLogisticRegression(nnx.Rngs(seed)) for seed in (7, 8))
+    drawn, other = (
+        NNXLogisticRegression(rngs=nnx.Rngs(seed)) for seed in (7, 8)
+    )
     params = to_linen(drawn)
     same = LINEN.apply(params, dataset.x, dataset.y)
     assert (drawn(dataset.x, dataset.y) == same).all()
