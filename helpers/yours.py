@@ -157,9 +157,8 @@ def train(
         ValueError: the validation loss is not finite, columns differ in
             length, or no minibatch is full.
     """
-    for part in (data, held):
-        if len({len(column) for column in part}) > 1:
-            raise ValueError(f"lengths differ: {[len(c) for c in part]}")
+    if any(len(X) != len(label) for X, label in (data, held)):
+        raise ValueError("rows and labels differ in length")
     if len(data[0]) < batch:
         raise ValueError(f"{len(data[0])} rows fill no batch of {batch}")
     epoch, judge = make_epoch(loss_fn, optimizer, batch), jax.jit(loss_fn)
