@@ -24,7 +24,7 @@ def divide(key: jax.Array, data: tuple, counts: Sequence[int]) -> list[tuple]:
         counts: how many rows each part has, such as (360, 288).
 
     Returns:
-        One more part than counts: the last holds the rows that are left.
+        The parts, and at the end one more with the rows that are left.
     """
     if sum(counts) >= len(data[0]):
         raise ValueError(f"no row is left of {len(data[0])} after {counts}")
