@@ -26,6 +26,9 @@ def divide(key: jax.Array, data: tuple, counts: Sequence[int]) -> list[tuple]:
     Returns:
         The parts, and at the end one more with the rows that are left.
     """
+    data = tuple(np.asarray(column) for column in data)
+    if len({len(column) for column in data}) > 1:
+        raise ValueError(f"lengths differ: {[len(c) for c in data]}")
     if sum(counts) >= len(data[0]):
         raise ValueError(f"no row is left of {len(data[0])} after {counts}")
     order = np.asarray(jax.random.permutation(key, len(data[0])))
@@ -34,13 +37,15 @@ def divide(key: jax.Array, data: tuple, counts: Sequence[int]) -> list[tuple]:
 
 
 def find_scaling(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return each column's mean and standard deviation, 1 if it is constant.
+    """Return each column's mean and standard deviation.
+
+    That of a constant column is infinity, so that it becomes 0 in all rows.
 
     Args:
         X: of shape (n, d): the rows of the training part only.
     """
     constant = X.max(axis=0) == X.min(axis=0)
-    return X.mean(axis=0), np.where(constant, 1, X.std(axis=0))
+    return X.mean(axis=0), np.where(constant, np.inf, X.std(axis=0))
 
 
 class MLP(nn.Module):
@@ -104,8 +109,8 @@ def make_epoch(
         batch: rows in a minibatch; the last, shorter one is left out.
 
     Returns:
-        ``epoch(params, state, data, order)``, which returns the new params
-        and the optimizer's new state.
+        ``epoch(params, state, data, order)``, which returns the new params,
+        the optimizer's new state, and the mean loss of the minibatches.
     """
 
     @jax.jit
@@ -113,14 +118,15 @@ def make_epoch(
         def step(carry, rows):
             params, state = carry
             some = jax.tree.map(lambda column: column[rows], data)
-            grads = jax.grad(loss_fn)(params, some)
+            loss, grads = jax.value_and_grad(loss_fn)(params, some)
             updates, state = optimizer.update(grads, state, params)
             params = optax.apply_updates(params, updates)
-            return (params, state), None
+            return (params, state), loss
 
         full = len(order) // batch * batch
         batches = order[:full].reshape(-1, batch)
-        return jax.lax.scan(step, (params, state), batches)[0]
+        carry, losses = jax.lax.scan(step, (params, state), batches)
+        return *carry, losses.mean()
 
     return epoch
 
@@ -154,22 +160,23 @@ def train(
         the start and after each epoch.
 
     Raises:
-        ValueError: the validation loss is not finite, columns differ in
-            length, or no minibatch is full.
+        ValueError: a loss is not finite, on the training or the validation
+            part, columns differ in length, or no minibatch is full.
     """
     if any(len(X) != len(label) for X, label in (data, held)):
         raise ValueError("rows and labels differ in length")
     if len(data[0]) < batch:
         raise ValueError(f"{len(data[0])} rows fill no batch of {batch}")
+    data, held = jax.device_put((data, held))
     epoch, judge = make_epoch(loss_fn, optimizer, batch), jax.jit(loss_fn)
     state, best = optimizer.init(params), params
     losses, waited = [float(judge(params, held))], 0
     for order_key in jax.random.split(key, epochs):
         order = jax.random.permutation(order_key, len(data[0]))
-        params, state = epoch(params, state, data, order)
+        params, state, cost = epoch(params, state, data, order)
         now, waited = float(judge(params, held)), waited + 1
-        if not np.isfinite(now):
-            raise ValueError(f"epoch {len(losses)}: validation loss {now}")
+        if not np.isfinite(now + cost):
+            raise ValueError(f"epoch {len(losses)}: losses {cost}, {now}")
         if now < min(losses):
             best, waited = params, 0
         losses.append(now)
@@ -208,6 +215,8 @@ def load(path: str | Path) -> Callable[[np.ndarray], np.ndarray]:
     def outputs(X):
         if np.shape(X)[-1:] != kept["mean"].shape:
             raise ValueError(f"{np.shape(X)} are not {kept['mean'].shape}")
+        if not np.isfinite(X).all():
+            raise ValueError("a value is missing or infinite")
         X = (X - kept["mean"]) / kept["sd"]
         for k in range(len(kept) // 2 - 1):
             X = np.tanh(X) if k else X
