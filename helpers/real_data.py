@@ -11,7 +11,7 @@ import numpy as np
 import sklearn.datasets
 from jax.typing import ArrayLike
 
-from helpers._checks import check_positive, check_same_shape
+from helpers._checks import check_no_nan, check_positive, check_same_shape
 
 
 class Table(NamedTuple):
@@ -55,9 +55,12 @@ def find_scaling(features: ArrayLike) -> Scaling:
         A Scaling.
 
     Raises:
-        ValueError: a column is constant (checked unless it is traced).
+        ValueError: a column is constant, or a number is NaN (checked unless
+            it is traced).
     """
     features = jnp.asarray(features)
+    # Not left to the range: in a long column XLA may lose a NaN.
+    check_no_nan(features=features)
     # Exactly 0 for a constant column, whose sd need not be.
     check_positive(**{"range of each column": jnp.ptp(features, axis=0)})
     return Scaling(features.mean(axis=0), features.std(axis=0))

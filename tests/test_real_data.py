@@ -87,6 +87,13 @@ def test_a_constant_column_is_refused():
         find_scaling(table)
 
 
+def test_a_number_that_is_missing_is_refused_in_long_columns_too():
+    table = np.arange(20_000.0).reshape(10_000, 2)
+    table[5_000, 1] = np.nan
+    with pytest.raises(ValueError, match=r"^features must be numbers"):
+        find_scaling(table)
+
+
 @pytest.mark.parametrize("shape", [(5, 2), (5, 4), (3, 1), ()])
 def test_another_number_of_columns_is_refused(shape):
     scaling = find(TABLE)
