@@ -17,6 +17,7 @@ from helpers._checks import (
     check_positive,
     check_same_shape,
     check_share,
+    check_values,
     check_whole,
 )
 
@@ -51,9 +52,11 @@ def covariance(
 
     Args:
         loss_fn: ``loss_fn(params, dataset)`` returns the *mean* negative
-            log-likelihood, without a penalty, as a scalar.
+            log-likelihood, without a penalty, as a scalar. Squared error is
+            none, unless a param tells its scale:
+            ``(error / sd) ** 2 / 2 + log_sd`` with ``sd = exp(log_sd)``.
         params: where the loss is lowest, any pytree of floats with d numbers
-            in all. Elsewhere the result means little.
+            in all.
         dataset: a tuple of arrays whose leading axis has length n.
 
     Returns:
@@ -62,15 +65,15 @@ def covariance(
         dicts: b, w1, w2.
 
     Raises:
-        ValueError: the Hessian has no ``inverse``: an input is constant, a
-            sum of others, or far from 0 beside its spread (standardize it);
-            the labels are separable; a label is neither 0 nor 1; or the loss
-            is not lowest here. Traced, it is NaN.
+        ValueError: the Hessian has no ``inverse``, since an input is
+            constant, a sum of others, or far from 0 beside its spread
+            (standardize it), or a label is neither 0 nor 1; or the bottom is
+            more than 0.1 standard errors away. Then train on, or use
+            Newton's method; where labels are separable, there is no bottom.
+            Traced, nothing is refused, and NaN stands for no inverse.
 
     It describes many independent examples and a model that contains the
-    truth. Separable labels have no lowest loss. A fit to them that was
-    stopped early is *not* noticed: its errors tell when it was stopped, not
-    what the data says, and grow with each epoch more.
+    truth.
 
     Source: the observed Fisher information; Y. Pawitan, "In All Likelihood"
     (2001).
@@ -79,7 +82,25 @@ def covariance(
     hessian = jax.hessian(lambda flat: loss_fn(unravel(flat), dataset))(flat)
     inverted = inverse(hessian)
     check_no_nan(**{"inverse of the Hessian (see Raises)": inverted})
+    # Of fits that had arrived, rounding leaves up to 0.001.
+    check_values(
+        "at most 0.1 standard errors (train on, or use Newton's method)",
+        lambda distance: distance <= 0.1,
+        distance_to_the_bottom=_distance(loss_fn, params, dataset, inverted),
+    )
     return inverted / len(dataset[-1])
+
+
+def _distance(
+    loss_fn: Callable[[Any, Any], jax.Array],
+    params: Any,
+    dataset: tuple,
+    inverted: jax.Array,
+) -> jax.Array:
+    """Return how long the next Newton step is, in standard errors."""
+    slopes, _ = ravel_pytree(jax.grad(loss_fn)(params, dataset))
+    squared = len(dataset[-1]) * slopes @ inverted @ slopes
+    return jnp.sqrt(jnp.maximum(squared, 0))  # rounding may lead below 0
 
 
 def standard_errors(
