@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 
@@ -67,9 +68,9 @@ def covariance(
     Raises:
         ValueError: the Hessian has no ``inverse``, since an input is
             constant, a sum of others, or far from 0 beside its spread
-            (standardize it), or a label is neither 0 nor 1; or the bottom is
-            more than 0.1 standard errors away. Then train on, or use
-            Newton's method; where labels are separable, there is no bottom.
+            (standardize it), or a label is neither 0 nor 1; the bottom is
+            more than 0.1 standard errors away (train on, or use Newton's
+            method); or labels are separable, so that there is no bottom.
             Traced, nothing is refused, and NaN stands for no inverse.
 
     It describes many independent examples and a model that contains the
@@ -88,7 +89,17 @@ def covariance(
         lambda distance: distance <= 0.1,
         distance_to_the_bottom=_distance(loss_fn, params, dataset, inverted),
     )
-    return inverted / len(dataset[-1])
+    # Below log 2, no label is the less likely one. Far out on separable
+    # labels the distance is small, too.
+    label = jnp.asarray(dataset[-1])
+    total = len(label) * loss_fn(params, dataset)
+    zero_or_one = ((label == 0) | (label == 1)).all()
+    check_values(
+        "at least log 2 (below, the labels are separable: no standard errors)",
+        lambda total: total >= np.log(2),
+        loss_of_all_examples=jnp.where(zero_or_one, total, jnp.inf),
+    )
+    return inverted / len(label)
 
 
 def _distance(

@@ -10,7 +10,7 @@ import pytest
 import statsmodels.api as sm
 from jax import random
 from oracle import as_vector, columns_of, params_of
-from scipy import special
+from scipy import special, stats
 from sklearn.calibration import calibration_curve
 from sklearn.datasets import load_breast_cancer
 from statsmodels.stats.proportion import proportion_confint
@@ -143,6 +143,18 @@ def test_a_fit_that_has_not_arrived_is_refused(data, optimizer, epochs):
     stopped, _ = fit(plane_loss, plane_start(data), optimizer, data, epochs)
     said = r"^distance_to_the_bottom must be at most 0\.1 .* got \[\d+\.\d+\]$"
     with pytest.raises(ValueError, match=said):
+        covariance(plane_loss, stopped, data)
+
+
+def test_a_fit_that_only_looks_arrived_is_refused():
+    """Its slopes are small, as far out on separable labels all are."""
+    label = np.arange(50) % 2
+    apart = np.outer(6 * label, [1, 0])
+    features = random.normal(random.key(0), (50, 2)) + apart
+    data = plane_data(stats.zscore(features), label)
+    momentum = optax.sgd(0.3, momentum=0.95)
+    stopped, _ = fit(plane_loss, plane_start(data), momentum, data, 1000)
+    with pytest.raises(ValueError, match="loss_of_all_examples must be at"):
         covariance(plane_loss, stopped, data)
 
 
