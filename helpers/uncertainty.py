@@ -89,17 +89,13 @@ def covariance(
         lambda distance: distance <= 0.1,
         distance_to_the_bottom=_distance(loss_fn, params, dataset, inverted),
     )
-    # Below log 2, no label is the less likely one. Far out on separable
-    # labels the distance is small, too.
-    label = jnp.asarray(dataset[-1])
-    total = len(label) * loss_fn(params, dataset)
-    zero_or_one = ((label == 0) | (label == 1)).all()
+    # Far out on separable labels the distance is small, too.
     check_values(
         "at least log 2 (below, the labels are separable: no standard errors)",
         lambda total: total >= np.log(2),
-        loss_of_all_examples=jnp.where(zero_or_one, total, jnp.inf),
+        loss_of_all_examples=_total_loss(loss_fn, params, dataset),
     )
-    return inverted / len(label)
+    return inverted / len(dataset[-1])
 
 
 def _distance(
@@ -112,6 +108,19 @@ def _distance(
     slopes, _ = ravel_pytree(jax.grad(loss_fn)(params, dataset))
     squared = len(dataset[-1]) * slopes @ inverted @ slopes
     return jnp.sqrt(jnp.maximum(squared, 0))  # rounding may lead below 0
+
+
+def _total_loss(
+    loss_fn: Callable[[Any, Any], jax.Array], params: Any, dataset: tuple
+) -> jax.Array:
+    """Return the loss of all labels of 0 and 1; infinity, if others occur.
+
+    Below log 2 each label is the likelier one.
+    """
+    label = jnp.asarray(dataset[-1])
+    zero_or_one = ((label == 0) | (label == 1)).all()
+    total = len(label) * loss_fn(params, dataset)
+    return jnp.where(zero_or_one, total, jnp.inf)
 
 
 def standard_errors(
