@@ -25,6 +25,7 @@ TAUGHT = {
     "10_speed": ["solvers"],
     "11_scale": ["scale"],
     "12_nnx": ["nnx_model"],
+    "13_yours": ["yours"],
 }
 
 

@@ -1,0 +1,217 @@
+"""One file to copy: train a network on rows of your own, and keep it.
+
+Taught in chapter 13. It imports nothing else of the book. ``data`` is always
+a pair of arrays, rows and labels, as long as each other.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import linen as nn
+
+
+def divide(key: jax.Array, data: tuple, counts: Sequence[int]) -> list[tuple]:
+    """Return the rows in random order, cut into parts and what is left.
+
+    Args:
+        key: a key of ``jax.random.key``.
+        data: a tuple of NumPy arrays, each of n rows.
+        counts: how many rows each part has, such as (360, 288).
+
+    Returns:
+        The parts, and at the end one more with the rows that are left.
+    """
+    if sum(counts) >= len(data[0]):
+        raise ValueError(f"no row is left of {len(data[0])} after {counts}")
+    order = np.asarray(jax.random.permutation(key, len(data[0])))
+    parts = np.split(order, np.cumsum(counts))
+    return [tuple(column[rows] for column in data) for rows in parts]
+
+
+def find_scaling(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return each column's mean and standard deviation, 1 if it is constant.
+
+    Args:
+        X: of shape (n, d): the rows of the training part only.
+    """
+    constant = X.max(axis=0) == X.min(axis=0)
+    return X.mean(axis=0), np.where(constant, 1, X.std(axis=0))
+
+
+class MLP(nn.Module):
+    """Layers with tanh in between; the last width is that of the output.
+
+    Rows of shape (n, d) become outputs of shape (n, widths[-1]).
+    """
+
+    widths: tuple[int, ...]  # the last one is the number of classes
+
+    @nn.compact
+    def __call__(self, X: jax.Array) -> jax.Array:
+        for width in self.widths[:-1]:
+            X = nn.tanh(nn.Dense(width)(X))
+        return nn.Dense(self.widths[-1])(X)
+
+
+def class_loss(apply: Callable, params: Any, data: tuple) -> jax.Array:
+    """Return the mean cross-entropy of K classes, in nats.
+
+    Args:
+        apply: ``apply(params, X)`` returns logits of shape (n, K).
+        params: of the model.
+        data: rows X and labels 0 … K - 1, int of shape (n,).
+
+    Returns:
+        A scalar, NaN if a label is not from 0 to K - 1.
+    """
+    X, label = data
+    logits = apply(params, X)
+    if label.shape != logits.shape[:-1]:
+        raise ValueError(f"labels {label.shape} for logits {logits.shape}")
+    loss = optax.softmax_cross_entropy_with_integer_labels(logits, label)
+    known = (label >= 0) & (label < logits.shape[-1])
+    return jnp.where(known, loss, jnp.nan).mean()
+
+
+def squared_loss(apply: Callable, params: Any, data: tuple) -> jax.Array:
+    """Return the mean squared error of a model with one output.
+
+    Args:
+        apply: ``apply(params, X)`` returns outputs of shape (n, 1).
+        params: of the model.
+        data: rows X and targets of shape (n,).
+    """
+    X, target = data
+    outputs = apply(params, X)
+    if outputs.shape != (*target.shape, 1):
+        raise ValueError(f"targets {target.shape}, outputs {outputs.shape}")
+    return jnp.mean((outputs[:, 0] - target) ** 2)
+
+
+def make_epoch(
+    loss_fn: Callable, optimizer: optax.GradientTransformation, batch: int
+) -> Callable:
+    """Return a compiled pass through all rows, in a given order.
+
+    Args:
+        loss_fn: ``loss_fn(params, data)`` returns a scalar.
+        optimizer: of Optax.
+        batch: rows in a minibatch; the last, shorter one is left out.
+
+    Returns:
+        ``epoch(params, state, data, order)``, which returns the new params
+        and the optimizer's new state.
+    """
+
+    @jax.jit
+    def epoch(params, state, data, order):
+        def step(carry, rows):
+            params, state = carry
+            some = jax.tree.map(lambda column: column[rows], data)
+            grads = jax.grad(loss_fn)(params, some)
+            updates, state = optimizer.update(grads, state, params)
+            params = optax.apply_updates(params, updates)
+            return (params, state), None
+
+        full = len(order) // batch * batch
+        batches = order[:full].reshape(-1, batch)
+        return jax.lax.scan(step, (params, state), batches)[0]
+
+    return epoch
+
+
+def train(
+    key: jax.Array,
+    loss_fn: Callable,
+    params: Any,
+    optimizer: optax.GradientTransformation,
+    data: tuple,
+    held: tuple,
+    batch: int = 32,
+    epochs: int = 500,
+    wait: int = 20,
+) -> tuple[Any, np.ndarray]:
+    """Train until the validation loss has not fallen for ``wait`` epochs.
+
+    Args:
+        key: draws the order of the rows, in each epoch another.
+        loss_fn: ``loss_fn(params, data)`` returns a scalar.
+        params: where to start.
+        optimizer: of Optax.
+        data: the training part.
+        held: the validation part.
+        batch: rows in a minibatch.
+        epochs: how many at most.
+        wait: how many epochs without a lower validation loss end the run.
+
+    Returns:
+        The params of the lowest validation loss, and the validation loss at
+        the start and after each epoch.
+
+    Raises:
+        ValueError: the validation loss is not finite, columns differ in
+            length, or no minibatch is full.
+    """
+    if any(len(X) != len(label) for X, label in (data, held)):
+        raise ValueError("rows and labels differ in length")
+    if len(data[0]) < batch:
+        raise ValueError(f"{len(data[0])} rows fill no batch of {batch}")
+    epoch, judge = make_epoch(loss_fn, optimizer, batch), jax.jit(loss_fn)
+    state, best = optimizer.init(params), params
+    losses, waited = [float(judge(params, held))], 0
+    for order_key in jax.random.split(key, epochs):
+        order = jax.random.permutation(order_key, len(data[0]))
+        params, state = epoch(params, state, data, order)
+        now, waited = float(judge(params, held)), waited + 1
+        if not np.isfinite(now):
+            raise ValueError(f"epoch {len(losses)}: validation loss {now}")
+        if now < min(losses):
+            best, waited = params, 0
+        losses.append(now)
+        if waited == wait:
+            break
+    return best, np.array(losses)
+
+
+def save(path: str | Path, params: Any, mean: Any, sd: Any) -> None:
+    """Write an MLP and its scaling to a file whose name ends in .npz.
+
+    Args:
+        path: where.
+        params: of ``MLP``.
+        mean, sd: of ``find_scaling``, of shape (d,).
+    """
+    if not len(mean) == len(sd) == len(params["params"]["Dense_0"]["kernel"]):
+        raise ValueError(f"{len(mean)} means and {len(sd)} sds do not fit")
+    layers = params["params"].items()
+    flat = {f"{a}/{b}": v for a, layer in layers for b, v in layer.items()}
+    np.savez(path, mean=mean, sd=sd, **flat)
+
+
+def load(path: str | Path) -> Callable[[np.ndarray], np.ndarray]:
+    """Return what turns raw rows into outputs, by NumPy alone.
+
+    Args:
+        path: of ``save``.
+
+    Returns:
+        A function of rows as they were measured, of shape (n, d) or (d,).
+    """
+    with np.load(path) as file:
+        kept = dict(file)
+
+    def outputs(X):
+        if np.shape(X)[-1:] != kept["mean"].shape:
+            raise ValueError(f"{np.shape(X)} are not {kept['mean'].shape}")
+        X = (X - kept["mean"]) / kept["sd"]
+        for k in range(len(kept) // 2 - 1):
+            X = np.tanh(X) if k else X
+            X = X @ kept[f"Dense_{k}/kernel"] + kept[f"Dense_{k}/bias"]
+        return X
+
+    return outputs
