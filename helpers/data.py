@@ -5,7 +5,7 @@ Taught in chapter 1. The recipe is the blog's: x ~ N(0, 2), y ~ N(0, 1)
 label ~ Bernoulli(sigmoid(logit)).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -136,12 +136,13 @@ def make_dataset(
     return Dataset(x, y, label)
 
 
-def rows(dataset: Dataset, which: ArrayLike | slice) -> Dataset:
+def rows(dataset: Any, which: ArrayLike | slice) -> Any:
     """Return the rows of a data set that a number, slice or mask picks.
 
-    A number out of range picks the nearest row, as JAX's indices do.
+    The data set may be any tuple of arrays, such as a ``Table``. A number out
+    of range picks the nearest row, as JAX's indices do.
     """
-    return Dataset(*(column[which] for column in dataset))
+    return jax.tree.map(lambda column: column[which], dataset)
 
 
 def to_frame(dataset: Dataset) -> pd.DataFrame:

@@ -14,7 +14,9 @@ def predict(logit: ArrayLike) -> jax.Array:
     """Return the likelier label: 1 where logit > 0 (probability > ½), else 0.
 
     Args:
-        logit: log-odds of label 1, of any shape.
+        logit: log-odds of label 1, of any shape: one for each example. Of K
+            logits a row, the likeliest label is ``logits.argmax(axis=-1)``;
+            ``accuracy`` refuses what this function makes of them.
 
     Returns:
         Labels 0 and 1, int32, of the shape of ``logit``.

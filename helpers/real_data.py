@@ -11,7 +11,12 @@ import numpy as np
 import sklearn.datasets
 from jax.typing import ArrayLike
 
-from helpers._checks import check_positive, check_same_shape
+from helpers._checks import (
+    check_no_nan,
+    check_positive,
+    check_same_shape,
+    check_whole,
+)
 
 
 class Table(NamedTuple):
@@ -55,9 +60,12 @@ def find_scaling(features: ArrayLike) -> Scaling:
         A Scaling.
 
     Raises:
-        ValueError: a column is constant (checked unless it is traced).
+        ValueError: a column is constant, or a number is NaN (checked unless
+            it is traced).
     """
     features = jnp.asarray(features)
+    # Not left to the range: in a long column XLA may lose a NaN.
+    check_no_nan(features=features)
     # Exactly 0 for a constant column, whose sd need not be.
     check_positive(**{"range of each column": jnp.ptp(features, axis=0)})
     return Scaling(features.mean(axis=0), features.std(axis=0))
@@ -75,3 +83,24 @@ def standardize(features: ArrayLike, scaling: Scaling) -> jax.Array:
     """
     check_same_shape(row=np.empty(np.shape(features)[-1:]), sd=scaling.sd)
     return (jnp.asarray(features) - scaling.mean) / scaling.sd
+
+
+def make_folds(key: jax.Array, label: ArrayLike, count: int = 5) -> jax.Array:
+    """Deal rows into folds, so that each has nearly the same share of labels.
+
+    Args:
+        key: a key of ``jax.random.key``.
+        label: of shape (n,); any that can be sorted.
+        count: how many folds, at least 2 and at most n.
+
+    Returns:
+        For each row the number of its fold, from 0 to ``count`` - 1, int32 of
+        shape (n,). Of folds, and of each label in them, the counts differ by
+        1 at most.
+    """
+    check_whole(2, count=count)
+    order = jax.random.permutation(key, len(label))
+    shuffled = jnp.asarray(label)[order]
+    order = order[jnp.argsort(shuffled)]  # keeps ties shuffled
+    dealt = jnp.arange(len(label)) % count
+    return jnp.zeros_like(dealt).at[order].set(dealt)

@@ -51,7 +51,7 @@ def point_parts(
     q = jax.nn.sigmoid(-jnp.abs(z))  # of the less likely label
     label = jnp.where((label == 0) | (label == 1), label, jnp.nan)
     loss = jax.nn.relu(z) - label * z - jnp.log1p(-q)
-    likelier = (z > 0) == (label == 1)
+    likelier = (z >= 0) == (label == 1)
     slope = (1 - 2 * label) * jnp.where(likelier, q, 1 - q)
     curve = q * (1 - q)
     curve_x, curve_y = curve * x, curve * y
@@ -192,7 +192,7 @@ def damped(here: Place, there: Place) -> Place:
 def undamped(here: Place, there: Place) -> Place:
     """Return there, with the Hessian of here: no new one is computed."""
     step = full_step(there.gradient, here.hessian)
-    # An unused loss is left out by the compiler, so the old one stays.
+    # With the old loss kept, the compiler leaves out the new one.
     return there._replace(loss=here.loss, hessian=here.hessian, step=step)
 
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.flatten_util import ravel_pytree
 from jax.typing import ArrayLike
 
@@ -17,6 +18,7 @@ from helpers._checks import (
     check_positive,
     check_same_shape,
     check_share,
+    check_values,
     check_whole,
 )
 
@@ -51,9 +53,11 @@ def covariance(
 
     Args:
         loss_fn: ``loss_fn(params, dataset)`` returns the *mean* negative
-            log-likelihood, without a penalty, as a scalar.
+            log-likelihood, without a penalty, as a scalar. Squared error is
+            none, unless a param tells its scale:
+            ``(error / sd) ** 2 / 2 + log_sd`` with ``sd = exp(log_sd)``.
         params: where the loss is lowest, any pytree of floats with d numbers
-            in all. Elsewhere the result means little.
+            in all.
         dataset: a tuple of arrays whose leading axis has length n.
 
     Returns:
@@ -62,15 +66,15 @@ def covariance(
         dicts: b, w1, w2.
 
     Raises:
-        ValueError: the Hessian has no ``inverse``: an input is constant, a
-            sum of others, or far from 0 beside its spread (standardize it);
-            the labels are separable; a label is neither 0 nor 1; or the loss
-            is not lowest here. Traced, it is NaN.
+        ValueError: the Hessian has no ``inverse``, since an input is
+            constant, a sum of others, or far from 0 beside its spread
+            (standardize it), or a label is neither 0 nor 1; the bottom is
+            more than 0.1 standard errors away (train on, or use Newton's
+            method); or labels are separable, so that there is no bottom.
+            Traced, nothing is refused, and NaN stands for no inverse.
 
     It describes many independent examples and a model that contains the
-    truth. Separable labels have no lowest loss. A fit to them that was
-    stopped early is *not* noticed: its errors tell when it was stopped, not
-    what the data says, and grow with each epoch more.
+    truth.
 
     Source: the observed Fisher information; Y. Pawitan, "In All Likelihood"
     (2001).
@@ -79,7 +83,44 @@ def covariance(
     hessian = jax.hessian(lambda flat: loss_fn(unravel(flat), dataset))(flat)
     inverted = inverse(hessian)
     check_no_nan(**{"inverse of the Hessian (see Raises)": inverted})
+    # Of fits that had arrived, rounding leaves up to 0.001.
+    check_values(
+        "at most 0.1 standard errors (train on, or use Newton's method)",
+        lambda distance: distance <= 0.1,
+        distance_to_the_bottom=_distance(loss_fn, params, dataset, inverted),
+    )
+    # Far out on separable labels the distance is small, too.
+    check_values(
+        "at least log 2 (below, the labels are separable: no standard errors)",
+        lambda total: total >= np.log(2),
+        loss_of_all_examples=_total_loss(loss_fn, params, dataset),
+    )
     return inverted / len(dataset[-1])
+
+
+def _distance(
+    loss_fn: Callable[[Any, Any], jax.Array],
+    params: Any,
+    dataset: tuple,
+    inverted: jax.Array,
+) -> jax.Array:
+    """Return how long the next Newton step is, in standard errors."""
+    slopes, _ = ravel_pytree(jax.grad(loss_fn)(params, dataset))
+    squared = len(dataset[-1]) * slopes @ inverted @ slopes
+    return jnp.sqrt(jnp.maximum(squared, 0))  # rounding may lead below 0
+
+
+def _total_loss(
+    loss_fn: Callable[[Any, Any], jax.Array], params: Any, dataset: tuple
+) -> jax.Array:
+    """Return the loss of all labels of 0 and 1; infinity, if others occur.
+
+    Below log 2 each label is the likelier one.
+    """
+    label = jnp.asarray(dataset[-1])
+    zero_or_one = ((label == 0) | (label == 1)).all()
+    total = len(label) * loss_fn(params, dataset)
+    return jnp.where(zero_or_one, total, jnp.inf)
 
 
 def standard_errors(

@@ -20,6 +20,7 @@ from helpers.data import (
     sample_labels,
     to_frame,
 )
+from helpers.real_data import Table
 
 KEY = random.key(0)
 # A test of chance may reject a right sample this often, but keys are fixed.
@@ -136,3 +137,13 @@ def test_rows_and_frames_have_all_columns():
         np.testing.assert_array_equal(frame[name], column)
         assert frame[name].dtype == column.dtype
         np.testing.assert_array_equal(getattr(last, name), column[2:])
+
+
+def test_rows_are_of_any_tuple_of_arrays():
+    table = Table(np.arange(6.0).reshape(3, 2), np.array([0, 1, 1]))
+    for which in [1, slice(1, None), table.label == 1, jnp.array([2, 0])]:
+        features, label = picked = rows(table, which)
+        assert isinstance(picked, Table)
+        np.testing.assert_array_equal(features, table.features[which])
+        np.testing.assert_array_equal(label, table.label[which])
+    assert rows(tuple(table), 2)[1] == 1

@@ -27,6 +27,13 @@ def test_predict_refuses_nan():
 
 
 @pytest.mark.parametrize("wrap", [lambda f: f, jax.jit])
+def test_logits_of_several_labels_get_no_accuracy(wrap):
+    logits, label = np.zeros((4, 3)), np.array([0, 1, 0, 1])
+    with pytest.raises(ValueError, match=r"^shapes must be equal"):
+        wrap(lambda: accuracy(label, predict(logits)))()
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, jax.jit])
 def test_accuracy_equals_scikit_learn(wrap):
     share = wrap(accuracy)(LABEL, GUESS)
     assert share == accuracy_score(LABEL.ravel(), GUESS.ravel())

@@ -7,7 +7,12 @@ import pytest
 import sklearn.datasets
 from sklearn.preprocessing import StandardScaler
 
-from helpers.real_data import find_scaling, load_breast_cancer, standardize
+from helpers.real_data import (
+    find_scaling,
+    load_breast_cancer,
+    make_folds,
+    standardize,
+)
 
 TABLE = np.array([[1, -2, 0.5], [4, 0, 0.25], [-2, 7, 1], [0, 3, 2]])
 find = jax.jit(find_scaling)
@@ -87,9 +92,30 @@ def test_a_constant_column_is_refused():
         find_scaling(table)
 
 
+def test_a_number_that_is_missing_is_refused_in_long_columns_too():
+    table = np.arange(20_000.0).reshape(10_000, 2)
+    table[5_000, 1] = np.nan
+    with pytest.raises(ValueError, match=r"^features must be numbers"):
+        find_scaling(table)
+
+
 @pytest.mark.parametrize("shape", [(5, 2), (5, 4), (3, 1), ()])
 def test_another_number_of_columns_is_refused(shape):
     scaling = find(TABLE)
     for function in (standardize, scale):
         with pytest.raises(ValueError, match=r"^shapes must be equal"):
             function(np.zeros(shape), scaling)
+
+
+@pytest.mark.parametrize("n, count", [(398, 5), (10, 3), (7, 7)])
+def test_folds_share_rows_and_labels_alike(n, count):
+    label = np.arange(n) % 3 == 0
+    fold = np.asarray(make_folds(jax.random.key(0), label, count))
+    for some in (fold, fold[label], fold[~label]):
+        assert np.ptp(np.bincount(some, minlength=count)) <= 1
+    assert (fold != make_folds(jax.random.key(1), label, count)).any()
+
+
+def test_one_fold_is_refused():
+    with pytest.raises(ValueError, match="count must be a whole number"):
+        make_folds(jax.random.key(0), np.arange(9), 1)

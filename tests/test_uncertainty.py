@@ -5,17 +5,21 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 import statsmodels.api as sm
 from jax import random
 from oracle import as_vector, columns_of, params_of
+from scipy import special, stats
 from sklearn.calibration import calibration_curve
 from sklearn.datasets import load_breast_cancer
 from statsmodels.stats.proportion import proportion_confint
 
-from helpers.data import Dataset, make_dataset
+from helpers.data import TRUE_LINE, Dataset, line_logit, make_dataset
 from helpers.loss import binary_cross_entropy, mean_loss
 from helpers.model import LogisticRegression
+from helpers.solvers import by_autodiff, newton
+from helpers.training import fit
 from helpers.uncertainty import (
     covariance,
     inverse,
@@ -102,6 +106,83 @@ def test_weights_that_the_data_leaves_open_are_refused(x, y, label, w1):
     dataset = Dataset(np.float32(x), np.float32(y), label)
     with pytest.raises(ValueError, match=r"^inverse of the Hessian"):
         covariance(jitted_loss, params_of(0, w1, 0.2), dataset)
+
+
+def separated(flipped):
+    """Labels that the true line separates, but for those nearest to it."""
+    data = make_dataset(random.key(0), 200)
+    logit = np.asarray(line_logit(TRUE_LINE, data.x, data.y))
+    label = np.int32(logit > 0)
+    label[np.argsort(np.abs(logit))[:flipped]] ^= 1
+    return plane_data(np.column_stack([data.x, data.y]), label)
+
+
+def raw_columns():
+    table = load_breast_cancer()
+    return plane_data(table.data[:, :10], 1 - table.target)
+
+
+def plane_data(features, label):
+    return jnp.asarray(features, float), jnp.asarray(label)
+
+
+def plane_start(data):
+    return {"b": jnp.zeros(()), "w": jnp.zeros(data[0].shape[1])}
+
+
+@pytest.mark.parametrize(
+    "data, optimizer, epochs",
+    [
+        (separated(flipped=3), optax.sgd(2.0), 300),  # 3 ± 1, not 26 ± 15
+        (separated(flipped=0), optax.sgd(2.0), 300),
+        (separated(flipped=0), optax.sgd(2.0), 10_000),
+        (raw_columns(), optax.adam(0.01), 1000),
+    ],
+)
+def test_a_fit_that_has_not_arrived_is_refused(data, optimizer, epochs):
+    stopped, _ = fit(plane_loss, plane_start(data), optimizer, data, epochs)
+    said = r"^distance_to_the_bottom must be at most 0\.1 .* got \[\d+\.\d+\]$"
+    with pytest.raises(ValueError, match=said):
+        covariance(plane_loss, stopped, data)
+
+
+def test_a_fit_that_only_looks_arrived_is_refused():
+    """Its slopes are small, as far out on separable labels all are."""
+    label = np.arange(50) % 2
+    apart = np.outer(6 * label, [1, 0])
+    features = random.normal(random.key(0), (50, 2)) + apart
+    data = plane_data(stats.zscore(features), label)
+    momentum = optax.sgd(0.3, momentum=0.95)
+    stopped, _ = fit(plane_loss, plane_start(data), momentum, data, 1000)
+    with pytest.raises(ValueError, match="loss_of_all_examples must be at"):
+        covariance(plane_loss, stopped, data)
+
+
+by_curvature = by_autodiff(plane_loss)
+
+
+@pytest.mark.parametrize(
+    "n, bias, mean, alike",
+    [
+        (50, 0, 0, 1),
+        (100_000, 0, 0, 1),
+        (100_000, -8, 0, 1),  # few of label 1
+        (1000, 0, 3, 1),  # away from 0
+        (100_000, 0, 0, 0.01),  # one column nearly a copy
+    ],
+)
+def test_a_fit_that_has_arrived_is_not(n, bias, mean, alike):
+    rng = np.random.default_rng(0)
+    first, second = rng.normal(size=(2, n))
+    features = np.column_stack([first, first + alike * second])
+    label = rng.random(n) < special.expit(features.sum(axis=1) + bias)
+    data = plane_data(features + mean, label.astype(int))
+    best, _ = newton(by_curvature, plane_start(data), data)
+    errors = standard_errors(plane_loss, best, data)
+    design = sm.add_constant(np.asarray(data[0], float))
+    oracle = sm.Logit(np.asarray(data[1]), design).fit(disp=0)
+    ours = [errors["b"], *errors["w"]]
+    np.testing.assert_allclose(ours, oracle.bse, rtol=0.02)
 
 
 def test_a_bowl_of_any_widths_has_an_inverse_and_nothing_else_has():
