@@ -40,13 +40,14 @@ def test_parts_hold_each_row_once_with_its_own_label():
     assert all((part[0] == -part[1]).all() for part in parts)
 
 
-def test_scaling_is_that_of_scikit_learn_also_of_a_constant_column():
+def test_scaling_is_that_of_scikit_learn_but_of_a_constant_column():
     # 0.1 has a standard deviation above 0 by rounding.
     table = np.column_stack([X, np.full(len(X), 0.1, np.float32)])
     oracle = StandardScaler().fit(table.astype(float))
     mean, sd = find_scaling(table)
     np.testing.assert_allclose(mean, oracle.mean_, rtol=1e-4, atol=1e-6)
-    np.testing.assert_allclose(sd, oracle.scale_, rtol=1e-4)
+    np.testing.assert_allclose(sd[:2], oracle.scale_[:2], rtol=1e-4)
+    assert np.isinf(sd[2])  # so that no row differs there
 
 
 def test_classes_are_learned_as_by_scikit_learn():
@@ -84,6 +85,8 @@ def test_what_is_loaded_says_what_was_saved_of_a_row_too(tmp_path, widths):
     np.testing.assert_allclose(outputs(X[0]), wanted[0], atol=1e-5)
     with pytest.raises(ValueError, match=r"\(300, 1\)"):
         outputs(X[:, :1])  # would broadcast
+    with pytest.raises(ValueError, match="missing"):
+        outputs(np.full(2, np.nan))  # whose argmax would be 0
     with pytest.raises(ValueError, match="do not fit"):
         save(path, params, mean[:1], sd[:1])
 
@@ -92,8 +95,8 @@ def test_what_is_loaded_says_what_was_saved_of_a_row_too(tmp_path, widths):
 def test_a_label_that_is_no_class_costs_nan(wrong):
     label = jnp.asarray(LABEL).at[7].set(wrong)
     assert jnp.isnan(jax.jit(LOSS)(START, (X, label)))
-    with pytest.raises(ValueError, match="validation loss nan"):
-        train(KEY, LOSS, START, SHRINKING, (X, label), (X, label))
+    with pytest.raises(ValueError, match="epoch 1: losses nan"):
+        train(KEY, LOSS, START, SHRINKING, (X, label), (X, LABEL))
 
 
 def test_shapes_and_sizes_that_would_answer_wrong_are_refused():
@@ -111,3 +114,5 @@ def test_shapes_and_sizes_that_would_answer_wrong_are_refused():
         train(KEY, LOSS, START, SHRINKING, few, few)
     with pytest.raises(ValueError, match="no row is left"):
         divide(KEY, few, (20, 11))
+    with pytest.raises(ValueError, match="lengths differ"):
+        divide(KEY, (X, LABEL[:-1]), (20, 11))
