@@ -1,7 +1,7 @@
 """One file to copy: train a network on rows of your own, and keep it.
 
-Taught in chapter 13. It imports nothing else of the book. ``data`` is always
-a pair of arrays, rows and labels, as long as each other.
+Taught in chapter 13. It imports nothing else of the book. ``data`` is rows
+and labels, as long as each other, and more columns where the loss wants them.
 """
 
 from collections.abc import Callable, Sequence
@@ -163,7 +163,9 @@ def train(
         ValueError: a loss is not finite, on the training or the validation
             part, columns differ in length, or no minibatch is full.
     """
-    if any(len(X) != len(label) for X, label in (data, held)):
+    if any(
+        len({*map(len, jax.tree.leaves(part))}) > 1 for part in (data, held)
+    ):
         raise ValueError("rows and labels differ in length")
     if len(data[0]) < batch:
         raise ValueError(f"{len(data[0])} rows fill no batch of {batch}")
@@ -185,19 +187,22 @@ def train(
     return best, np.array(losses)
 
 
-def save(path: str | Path, params: Any, mean: Any, sd: Any) -> None:
+def save(
+    path: str | Path, params: Any, mean: Any, sd: Any, **more: Any
+) -> None:
     """Write an MLP and its scaling to a file whose name ends in .npz.
 
     Args:
         path: where.
         params: of ``MLP``.
         mean, sd: of ``find_scaling``, of shape (d,).
+        more: arrays by name, such as the labels' names.
     """
     if not len(mean) == len(sd) == len(params["params"]["Dense_0"]["kernel"]):
         raise ValueError(f"{len(mean)} means and {len(sd)} sds do not fit")
     layers = params["params"].items()
     flat = {f"{a}/{b}": v for a, layer in layers for b, v in layer.items()}
-    np.savez(path, mean=mean, sd=sd, **flat)
+    np.savez(path, mean=mean, sd=sd, **flat, **more)
 
 
 def load(path: str | Path) -> Callable[[np.ndarray], np.ndarray]:
@@ -218,7 +223,7 @@ def load(path: str | Path) -> Callable[[np.ndarray], np.ndarray]:
         if not np.isfinite(X).all():
             raise ValueError("a value is missing or infinite")
         X = (X - kept["mean"]) / kept["sd"]
-        for k in range(len(kept) // 2 - 1):
+        for k in range(sum(name.endswith("/kernel") for name in kept)):
             X = np.tanh(X) if k else X
             X = X @ kept[f"Dense_{k}/kernel"] + kept[f"Dense_{k}/bias"]
         return X

@@ -79,7 +79,7 @@ def test_what_is_loaded_says_what_was_saved_of_a_row_too(tmp_path, widths):
     model, path = MLP(widths), tmp_path / "model.npz"
     params = model.init(KEY, X)
     mean, sd = np.float32([1, -2]), np.float32([3, 0.5])
-    save(path, params, mean, sd)
+    save(path, params, mean, sd, names=np.array(["a", "b", "c"]))
     outputs, wanted = load(path), model.apply(params, (X - mean) / sd)
     np.testing.assert_allclose(outputs(X), wanted, atol=1e-5)
     np.testing.assert_allclose(outputs(X[0]), wanted[0], atol=1e-5)
