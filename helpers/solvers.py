@@ -252,7 +252,10 @@ def check_arrival(
         raise ValueError("objective must return finite numbers, got NaN")
     if not norm <= tolerance:
         if passes < max_passes:
-            raise ValueError("hessian must be invertible, got a singular one")
+            raise ValueError(
+                "hessian must be positive definite, got one that is singular "
+                "(a column follows from others) or bends down (start nearer)"
+            )
         raise ValueError(
             f"gradient must be at most {tolerance:.1e} long, got {norm:.1e} "
             f"after {passes} passes"

@@ -45,7 +45,8 @@ def find_scaling(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         X: of shape (n, d): the rows of the training part only.
     """
     constant = X.max(axis=0) == X.min(axis=0)
-    return X.mean(axis=0), np.where(constant, np.inf, X.std(axis=0))
+    sd = np.where(constant, np.inf, X.std(axis=0, dtype=np.float64))
+    return X.mean(axis=0, dtype=np.float64), sd
 
 
 class MLP(nn.Module):
@@ -200,6 +201,8 @@ def save(
     """
     if not len(mean) == len(sd) == len(params["params"]["Dense_0"]["kernel"]):
         raise ValueError(f"{len(mean)} means and {len(sd)} sds do not fit")
+    if any(np.asarray(value).dtype == object for value in more.values()):
+        raise ValueError("objects do not load again; make texts a list")
     layers = params["params"].items()
     flat = {f"{a}/{b}": v for a, layer in layers for b, v in layer.items()}
     np.savez(path, mean=mean, sd=sd, **flat, **more)

@@ -29,7 +29,7 @@ from helpers.solvers import (
 )
 
 LAW = settings(deadline=None, derandomize=True, max_examples=30)
-SINGULAR = "^hessian must be invertible"
+SINGULAR = "^hessian must be positive definite"
 BOTTOMLESS = "^the loss must have a lowest point"
 loss_fn = partial(mean_loss, LogisticRegression().apply)
 

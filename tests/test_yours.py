@@ -89,6 +89,8 @@ def test_what_is_loaded_says_what_was_saved_of_a_row_too(tmp_path, widths):
         outputs(np.full(2, np.nan))  # whose argmax would be 0
     with pytest.raises(ValueError, match="do not fit"):
         save(path, params, mean[:1], sd[:1])
+    with pytest.raises(ValueError, match="objects"):  # would not load again
+        save(path, params, mean, sd, names=np.array(["a", None]))
 
 
 @pytest.mark.parametrize("wrong", [-1, 3])
