@@ -227,6 +227,16 @@ def hang_lines(pre: re.Match) -> str:
     return f"<pre>{''.join(lines)}</pre>"
 
 
+def break_names(cell: re.Match) -> str:
+    """Break a long name in a table at its underscores, dots and capitals."""
+    ends = r"(?<=[A-Za-z])[._]|(?<=[a-z])(?=[A-Z])"
+    return re.sub(
+        '(?<=class="pre">)[^<]*',
+        lambda name: re.sub(ends, r"\g<0><wbr/>", name[0]),
+        cell[0],
+    )
+
+
 # What misleads screen readers: a label that hides "Show the solution", roles
 # that citations have no right to, pandas' empty corner, which heads no column,
 # and links that are called "#". What HTML does not allow: paragraphs in a
@@ -261,12 +271,7 @@ def finish(app: Sphinx, pagename, templatename, context, doctree) -> None:
     body = context["body"]
     for pattern, by in MISTAKEN.items():
         body = mend(pattern, by, body)
-    # A long name in a table breaks at its underscores and dots.
-    body = mend(
-        r"(?<=<td>)<p><code.*?</code>",
-        lambda name: re.sub(r"(?<=\w)[._]", r"\g<0><wbr/>", name[0]),
-        body,
-    )
+    body = mend("(?<=<td>)<p>.*?</p>", break_names, body)
     body = mend(r'<img ([^>]*src="[^"]*_images/([^"]*)"[^>]*>)', place, body)
     context["body"] = mend("(?s)<pre>(.*?)</pre>", hang_lines, body)
     if pagename == app.config.root_doc and app.builder.name == "html":

@@ -59,7 +59,7 @@ def sections(path: Path, address: str) -> Iterator[dict]:
             "address": f"{address}#{part.get('id') or heading['id']}",
             "chapter": chapter,
             "heading": heading.get("id") or words(heading),
-            "bold": [term for term in bold if term[-1] != "."],
+            "bold": "; ".join(term for term in bold if term[-1] != "."),
             "names": names,
             "code": " ".join(words(tag.extract()) for tag in code),
             "text": words(part),
@@ -79,17 +79,15 @@ def write_index(app: Sphinx, exception: Exception | None) -> None:
             index += reversed(list(found))
     # A name of code is taught where heading and prose have it, or else where
     # the prose first does; a chapter's opening only announces it.
-    taught: dict[str, dict] = {}
+    taught: dict[str, str] = {}
     for headed in (True, False):
         for section in index:
             for name in section["names"]:
                 if not headed or name in section["heading"].split():
-                    taught.setdefault(name, section)
-    for name, section in taught.items():
-        section["bold"].append(f"{name}()")
+                    taught.setdefault(name, section["address"])
     for section in index:
-        del section["names"]
-        section["bold"] = "; ".join(section["bold"])
+        own = {n for n in section["names"] if taught[n] == section["address"]}
+        section["names"] = " ".join(sorted(own))
     script = f"const sections = {json.dumps(index, ensure_ascii=False)};\n"
     Path(root, "searchindex.js").write_text(script, "utf-8")
 

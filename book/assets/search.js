@@ -21,9 +21,10 @@ function count(term, text) {
 // What repeats, or asks for more than it teaches.
 const LESS = /^(Recap|Exercises|The whole on one page)/;
 
-// What stands in bold is taught there, above all if that is all that does, and
-// "batch" in "minibatch"; of two alike, the earlier teaches it.
-function rank({ heading, bold, text, code }, place) {
+// What stands in bold is taught there, above all if it is all that does; there
+// "batch" is in "minibatch", too. So is a name of code that the prose has first.
+// Of two alike, the earlier teaches it.
+function rank({ heading, bold, names, text, code }, place) {
   const all = `${heading} ${text} ${code}`;
   if (!words.every((word) => count(word, all))) return 0;
   const scores = terms.map((term) => {
@@ -31,7 +32,7 @@ function rank({ heading, bold, text, code }, place) {
     const exact = RegExp(`(^|; )${term}(;|$)`, "i").test(bold);
     const taught = RegExp(term, "i").test(bold);
     return (
-      (exact ? 8 : taught ? 4 : 0) +
+      (exact ? 8 : taught ? 4 : count(term, names) ? 3 : 0) +
       (count(term, heading) ? 2 : 0) +
       (3 * hits) / (hits + 3 + text.length / 1000)
     );
@@ -47,19 +48,20 @@ function element(name, ...children) {
 }
 
 // Some lines from where the words are, with these marked: prose, or else code.
-function excerpt({ text, code }) {
+function excerpt({ bold, text, code }) {
   const any = `(?:${words.join("|")})\\w*`;
   const whole = RegExp(`\\b(${any})`, "gi");
   const inside = RegExp(`(\\w*${any})`, "gi");
-  const word = text.search(whole) < 0 ? inside : whole;
+  const word =
+    text.search(whole) < 0 && bold.search(inside) >= 0 ? inside : whole;
   const from = text.search(word) < 0 && code.search(word) >= 0 ? code : text;
   const together = from.search(RegExp(`\\b${terms[0]}`, "i"));
-  const at = together < 0 ? from.search(word) : together;
-  const start = Math.max(
-    from.slice(0, at).search(/(?<=[.?!] )[^.?!]*$/),
-    from.lastIndexOf(" ", at - 80) + 1,
-  );
-  const lines = from.slice(start).split(" ").slice(0, 30).join(" ");
+  const at = Math.max(together < 0 ? from.search(word) : together, 0);
+  // From where the sentence begins, unless that is far.
+  const sentence = from.slice(0, at).match(/^.*[.?!:] /)?.[0].length || 0;
+  const start = Math.max(sentence, from.lastIndexOf(" ", at - 120) + 1);
+  const rest = from.slice(start).split(" ");
+  const lines = rest.slice(0, 30).join(" ") + (rest[30] ? " …" : "");
   return element(
     from === code ? "code" : "p",
     ...lines
