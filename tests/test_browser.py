@@ -97,7 +97,17 @@ def axe_problems(page: Page, *only: str) -> Problems:
         yield f"axe: {violation['help']} ({violation['id']}): {nodes}"
 
 
-def too_wide(page: Page) -> Problems:
+# What scrolls in itself, and does not say so. book.js looks at each frame.
+UNSAID = """() => new Promise(requestAnimationFrame)
+  .then(() => new Promise(requestAnimationFrame))
+  .then(() => [...document.querySelectorAll(
+    "article :is(pre, .wide, .output.text_html)")]
+  .filter(e => e.clientWidth && e.scrollWidth > e.clientWidth
+    && getComputedStyle(e, "::before").content === "none")
+  .map(e => e.innerText.slice(0, 100)))"""
+
+
+def too_wide(page: Page, scripts: bool = True) -> Problems:
     window, full = page.evaluate(
         "[innerWidth, document.documentElement.scrollWidth]"
     )
@@ -105,6 +115,8 @@ def too_wide(page: Page) -> Problems:
         yield f"scrolls sideways: {full} px in a window of {window}"
     for element in page.evaluate(CUT_OFF):
         yield f"reaches beyond a window of {window} px: {element}"
+    for text in page.evaluate(UNSAID) if scripts else []:
+        yield f"scrolls in a window of {window} px and does not say so: {text}"
 
 
 @pytest.mark.parametrize("document", [*DOCUMENTS, "search", "404"])
@@ -157,7 +169,7 @@ def test_page_needs_no_scripts(document, open_page):
     for selector in seen:
         if not page.locator(selector).first.is_visible():
             problems.append(f"{selector} is not to be seen")
-    fail_on([*problems, *too_wide(page)])
+    fail_on([*problems, *too_wide(page, scripts=False)])
 
 
 def test_page_works_from_a_folder(open_page, built):
@@ -216,9 +228,12 @@ def test_place_is_kept_for_the_contents(open_page, built):
 
 
 def test_theme_follows_the_system_and_the_switch(open_page, origin):
-    page, problems = open_page(f"{CHAPTER}.html", color_scheme="dark")
     ground = "getComputedStyle(document.body).backgroundColor"
+    options = {"color_scheme": "dark", "java_script_enabled": False}
+    page, _ = open_page(f"{CHAPTER}.html", **options)
     dark = page.evaluate(ground)
+    page, problems = open_page(f"{CHAPTER}.html", color_scheme="dark")
+    assert page.evaluate(ground) == dark
     switch = page.locator(".theme-button")
     for _ in range(3):
         if page.evaluate(ground) != dark:
@@ -266,6 +281,28 @@ def test_search_knows_words_also_from_a_folder(open_page, built):
     fail_on(problems)
 
 
+# Where each is taught.
+TAUGHT_AT = {
+    "jit": "notebooks/05_compile.html#what-jit-writes-down",
+    "scan": "notebooks/05_compile.html#the-loop-as-well",
+    "batch": "notebooks/05_compile.html#a-part-of-the-data-at-a-time",
+    "categorical": "notebooks/13_yours.html#from-a-table-to-arrays",
+    "overfitting": "notebooks/08_bigger_models.html#does-it-overfit",
+    "NaN": "book/symptoms.html#nan",
+}
+
+
+def test_search_leads_to_where_it_is_taught(open_page, origin):
+    page, problems = open_page("search.html")
+    for query, place in TAUGHT_AT.items():
+        page.goto(f"{origin}/search.html?q={query}")
+        assert found(page)[0] == place
+    page.goto(f"{origin}/search.html?q=hyperparameter")
+    term = page.locator("article li", has_text="Notation and terms")
+    assert "A number that training does not choose" in term.inner_text()
+    fail_on(problems)
+
+
 def test_menu_opens_on_a_phone(open_page):
     page, problems = open_page(f"{CHAPTER}.html", PHONE)
     last = Path(DOCUMENTS[-1]).name
@@ -306,6 +343,19 @@ def test_code_is_copied_as_it_is_written(open_page):
     cell.locator("button.copybtn").click()
     copied = page.evaluate("navigator.clipboard.readText()")
     assert copied.strip() == wanted.strip()
+    fail_on(problems)
+
+
+def test_a_finger_finds_what_hovering_shows(open_page, pytestconfig):
+    if pytestconfig.getoption("firefox"):
+        pytest.skip("Playwright's Firefox has no fingers")
+    page, problems = open_page(
+        f"{CHAPTER}.html", PHONE, has_touch=True, is_mobile=True
+    )
+    for selector in [".copybtn", "h2 > .headerlink"]:
+        shown = page.locator(selector).first
+        assert shown.evaluate("e => getComputedStyle(e).opacity") == "1"
+    problems += axe_problems(page, "target-size", "color-contrast")
     fail_on(problems)
 
 

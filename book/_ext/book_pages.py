@@ -98,10 +98,14 @@ def name_folds(app: Sphinx, doctree: nodes.document) -> None:
     """Say what is folded; of solutions the configuration says it."""
     names = {"output": "what happens", "input": "the code"}
     for cell in doctree.findall(nodes.container):
-        if name := names.get(cell.get("hide_mode")):
+        if "hide_mode" not in cell:
+            continue
+        if cell["prompt_show"] != app.config.nb_code_prompt_show:
+            cell["prompt_hide"] = cell["prompt_show"]  # the cell's own name
+        elif name := names.get(cell["hide_mode"]):
             cell["prompt_show"] = f"See {name}"
             cell["prompt_hide"] = f"Hide {name}"
-        elif cell.get("hide_mode") == "all":
+        elif cell["hide_mode"] == "all":
             code = cell.next_node(nodes.literal_block)
             code.rawsource = code.rawsource.removeprefix(TITLE)
             code[:] = [nodes.Text(code.rawsource)]
@@ -223,11 +227,27 @@ def hang_lines(pre: re.Match) -> str:
     return f"<pre>{''.join(lines)}</pre>"
 
 
+def break_names(cell: re.Match) -> str:
+    """Break a long name in a table at its underscores, dots and capitals."""
+    ends = r"(?<=[A-Za-z])[._]|(?<=[a-z])(?=[A-Z])"
+    return re.sub(
+        '(?<=class="pre">)[^<]*',
+        lambda name: re.sub(ends, r"\g<0><wbr/>", name[0]),
+        cell[0],
+    )
+
+
 # What misleads screen readers: a label that hides "Show the solution", roles
-# that citations have no right to, and pandas' empty corner, which heads no
-# column. And a name and what it means stand in columns of their own.
+# that citations have no right to, pandas' empty corner, which heads no column,
+# and links that are called "#". What HTML does not allow: paragraphs in a
+# summary, pandas' styles in the text. And a name and what it means stand in
+# columns of their own.
 MISTAKEN = {
     ' aria-label="Toggle hidden content"': "",
+    r'<p (class="(?:collapsed|expanded) [^>]*>.*?)</p>': r"<span \1</span>",
+    "(?s)<style scoped>.*?</style>": "",
+    '<table border="1"': "<table",
+    r'(?<=class="headerlink") ([^>]*)title=': r" \1aria-label=",
     ' role="list"': "",
     ' role="doc-backlink"': "",
     ' role="doc-biblioentry"': "",
@@ -251,12 +271,7 @@ def finish(app: Sphinx, pagename, templatename, context, doctree) -> None:
     body = context["body"]
     for pattern, by in MISTAKEN.items():
         body = mend(pattern, by, body)
-    # A long name in a table breaks at its underscores and dots.
-    body = mend(
-        r"(?<=<td>)<p><code.*?</code>",
-        lambda name: re.sub(r"(?<=\w)[._]", r"\g<0><wbr/>", name[0]),
-        body,
-    )
+    body = mend("(?<=<td>)<p>.*?</p>", break_names, body)
     body = mend(r'<img ([^>]*src="[^"]*_images/([^"]*)"[^>]*>)', place, body)
     context["body"] = mend("(?s)<pre>(.*?)</pre>", hang_lines, body)
     if pagename == app.config.root_doc and app.builder.name == "html":

@@ -63,7 +63,7 @@ const wide = new ResizeObserver(entries => {
     target.tabIndex = target.scrollWidth > target.clientWidth ? 0 : -1;
 });
 for (const box of document.querySelectorAll(
-  ".wide, .output.text_html, .output pre, .math-block"))
+  ".wide, .output.text_html, .math-block"))
   wide.observe(box);
 
 requestAnimationFrame(() =>

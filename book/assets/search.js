@@ -2,29 +2,43 @@
 "use strict";
 
 const query = new URLSearchParams(location.search).get("q") || "";
-// "Rates" finds "rate", "scaling" finds "scale", but "rate" not "separate".
+// "Rates" finds "rate", "fitting" finds "fit", but "rate" not "separate".
 const words = (query.match(/\w+/g) || []).map((word) =>
-  word.replace(/(?<=\w{3})(ing|ed|(?<!s)s)$/i, ""),
+  word
+    .replace(/(?<=\w{3})(ical|ing|ies|ed|y|(?<!s)s)$/i, "")
+    .replace(/(?<=\w\w)([bdgmnprt])\1$/i, "$1"),
 );
-const wholes = words.map((word) => `${word}(?:s|e[ds]|ing)?\\b`);
+const wholes = words.map(
+  (word) => `${word}(?:s|y|ies|ical|\\w?e[ds]|\\w?ing)?\\b`,
+);
 // The words in their order, each of them, and what begins like one.
-const terms = [wholes.join("\\W+"), ...wholes, ...words].map((term) =>
-  RegExp(`\\b${term}`, "gi"),
-);
+const terms = [wholes.join("\\W+"), ...wholes, ...words];
 
-// What stands in bold is taught there; of two alike, the earlier teaches it.
-function rank({ heading, bold, text }, place) {
-  const all = (word) => RegExp(`\\b${word}`, "i").test(heading + " " + text);
-  if (!words.every(all)) return 0;
+function count(term, text) {
+  return (text.match(RegExp(`\\b${term}`, "gi")) || []).length;
+}
+
+// What repeats, or asks for more than it teaches.
+const LESS = /^(Recap|Exercises|The whole on one page)/;
+
+// What stands in bold is taught there, above all if it is all that does; there
+// "batch" is in "minibatch", too. So is a name of code that the prose has first.
+// Of two alike, the earlier teaches it.
+function rank({ heading, bold, names, text, code }, place) {
+  const all = `${heading} ${text} ${code}`;
+  if (!words.every((word) => count(word, all))) return 0;
   const scores = terms.map((term) => {
-    const hits = (text.match(term) || []).length;
+    const hits = count(term, text) + count(term, code) / 3;
+    const exact = RegExp(`(^|; )${term}(;|$)`, "i").test(bold);
+    const taught = RegExp(term, "i").test(bold);
     return (
-      (bold.match(term) ? 4 : 0) +
-      (heading.match(term) ? 2 : 0) +
+      (exact ? 8 : taught ? 4 : count(term, names) ? 3 : 0) +
+      (count(term, heading) ? 2 : 0) +
       (3 * hits) / (hits + 3 + text.length / 1000)
     );
   });
-  return scores.reduce((sum, score) => sum + score) / (1 + place / 150);
+  const sum = scores.reduce((sum, score) => sum + score);
+  return (sum * (LESS.test(heading) ? 0.4 : 1)) / (1 + place / 150);
 }
 
 function element(name, ...children) {
@@ -33,23 +47,35 @@ function element(name, ...children) {
   return made;
 }
 
-// Some lines from where the words are, with these marked.
-function excerpt(text) {
-  const word = RegExp(`\\b((?:${words.join("|")})\\w*)`, "gi");
-  const together = text.search(terms[0]);
-  const at = together < 0 ? text.search(word) : together;
-  const start = text.lastIndexOf(" ", at - 80) + 1;
-  const lines = text.slice(start).split(" ").slice(0, 25).join(" ");
-  return lines
-    .split(word)
-    .map((part, i) => (i % 2 ? element("mark", part) : part));
+// Some lines from where the words are, with these marked: prose, or else code.
+function excerpt({ bold, text, code }) {
+  const any = `(?:${words.join("|")})\\w*`;
+  const whole = RegExp(`\\b(${any})`, "gi");
+  const inside = RegExp(`(\\w*${any})`, "gi");
+  const word =
+    text.search(whole) < 0 && bold.search(inside) >= 0 ? inside : whole;
+  const from = text.search(word) < 0 && code.search(word) >= 0 ? code : text;
+  const together = from.search(RegExp(`\\b${terms[0]}`, "i"));
+  const at = Math.max(together < 0 ? from.search(word) : together, 0);
+  // From where the sentence begins, unless that is far.
+  const sentence = from.slice(0, at).match(/^.*[.?!:] /)?.[0].length || 0;
+  const start = Math.max(sentence, from.lastIndexOf(" ", at - 120) + 1);
+  const rest = from.slice(start).split(" ");
+  const lines = rest.slice(0, 30).join(" ") + (rest[30] ? " …" : "");
+  return element(
+    from === code ? "code" : "p",
+    ...lines
+      .split(word)
+      .map((part, i) => (i % 2 ? element("mark", part) : part)),
+  );
 }
 
-function result({ address, chapter, heading, text }) {
+function result(section) {
+  const { address, chapter, heading } = section;
   const link = element("a", heading);
   link.href = address;
   const small = element("small", chapter === heading ? "" : chapter);
-  return element("li", link, small, element("p", ...excerpt(text)));
+  return element("li", link, small, excerpt(section));
 }
 
 const field = document.querySelector("article input");
