@@ -46,8 +46,9 @@ def article(document: str) -> Tag:
         tag.summary.decompose()
         tag.unwrap()
     for tag in found.select("details"):
+        name = tag.select_one(".collapsed").get_text().split(" the ")[-1]
         tag.name, tag["class"] = "div", "solution"
-        tag.summary.name, tag.p.string = "p", "Solution"
+        tag.summary.name, tag.summary.string = "p", name.capitalize()
     for tag in found.select("img"):
         del tag["loading"]
     for tag in found.select("[id]:not(svg [id])"):
