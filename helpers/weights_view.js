@@ -1,11 +1,21 @@
+/** Which way an arrow key leads. */
+const ARROWS = {
+  ArrowLeft: [-1, 0],
+  ArrowRight: [1, 0],
+  ArrowUp: [0, 1],
+  ArrowDown: [0, -1],
+};
+
 /**
  * Draw the loss over the weights w1 and w2, at a fixed b, and a run's path.
  * On the ray from the origin through the true weights lie all those of the
  * true line (if b grows too): the farther out, the surer.
  *
  * @param {SVGSVGElement} svg an empty one, for the page to style
+ * @param {(start: string, done: boolean) => void} begin is told where a run
+ *   shall start, as "w1,w2", by pointer or arrow keys, and when that is done
  */
-function weightsView(svg) {
+function weightsView(svg, begin) {
   const EDGES = [0.5, 1, 2, 3, 5, 10, 20, 30, 50, 100, 200, 300];
   // 200 pixels each way, the origin at (100, 150).
   svg.setAttribute("viewBox", "-34 -8 246 232");
@@ -13,7 +23,7 @@ function weightsView(svg) {
     <path class="axis" d="M0 150H200M100 0V200"/>
     <g class="known"><path class="contour"/><path class="ray"/>
     <circle class="truth" r="6"/></g>
-    <path class="path"/><circle class="mark" r="5"/></svg>
+    <path class="track"/><path class="path"/><circle class="mark" r="5"/></svg>
     <g style="text-anchor:middle"><text x="100" y="218">0</text>
     <text class="tick" x="150" y="218"/><text x="200" y="218">w1</text></g>
     <g style="text-anchor:end"><text x="-6" y="155">0</text>
@@ -24,6 +34,7 @@ function weightsView(svg) {
   };
   let points, b, truth;
   let edge; // w1 is shown from -edge to edge
+  let start; // of the run
   const pixels = ({ w1, w2 }) =>
     [100 + (100 * w1) / edge, 150 - (100 * w2) / edge].map((n) => n.toFixed(1));
 
@@ -80,25 +91,50 @@ function weightsView(svg) {
 
   const reach = ({ w1, w2 }) => Math.max(Math.abs(w1), -2 * w2, w2 / 1.5);
 
+  /** A start on the map, a little inside its edges. */
+  function put(w1, w2, done) {
+    const inside = (w, low) =>
+      Math.min(Math.max(w, (low + 0.03) * edge), (low + 1.97) * edge).toFixed(2);
+    begin(`${+inside(w1, -1)},${+inside(w2, -0.5)}`, done);
+  }
+  svg.onpointerdown = svg.onpointermove = svg.onpointerup = (event) => {
+    const { type, pointerId, clientX, clientY } = event;
+    if (type === "pointerdown" && !event.button) svg.setPointerCapture(pointerId);
+    if (!svg.hasPointerCapture(pointerId)) return;
+    const place = new DOMPoint(clientX, clientY);
+    const { x, y } = place.matrixTransform(svg.getScreenCTM().inverse());
+    put((edge * (x - 100)) / 100, (edge * (150 - y)) / 100, type === "pointerup");
+  };
+  svg.onkeydown = (event) => {
+    const done = event.key === "Enter" || event.key === " ";
+    const [x, y] = ARROWS[event.key] ?? [0, 0];
+    if (!x && !y && !done) return;
+    event.preventDefault();
+    put(start.w1 + (x * edge) / 20, start.w2 + (y * edge) / 20, done);
+  };
+
   return {
     /** While the truth is null, neither it nor the contours are shown. */
     data(dataset, offset, weights) {
       [points, b, truth, edge] = [dataset, offset, weights, 0];
     },
-    /** Draw a run, rows of w1 and w2, up to row k. */
-    path(rows, k) {
+    /** Draw a run, rows of w1 and w2, up to row k, and earlier ones. */
+    path(rows, k, earlier) {
       const run = rows.slice(0, k + 1);
+      start = run[0];
       // Room for start, truth and path, unless the path goes far.
       const least = Math.max(reach(run[0]), reach(truth ?? run[0]));
       const most = Math.min(Math.max(...run.map(reach), least), 3 * least);
-      const wanted = EDGES.find((one) => one > 1.1 * most) ?? 1000;
-      if (wanted !== edge) {
-        edge = wanted;
+      // It grows, but under a finger it stays as it is.
+      if (most > edge) {
+        edge = EDGES.find((one) => one > 1.1 * most) ?? 1000;
         rescale();
       }
       const [cx, cy] = pixels(run[k]);
       set("mark", { cx, cy, "data-w1": run[k].w1, "data-w2": run[k].w2 });
-      set("path", { d: `M${run.map(pixels).join("L")}` });
+      const line = (places) => `M${places.map(pixels).join("L")}`;
+      set("path", { d: line(run) });
+      set("track", { d: earlier.map(line).join("") });
     },
   };
 }
