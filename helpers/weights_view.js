@@ -6,14 +6,40 @@ const ARROWS = {
   ArrowDown: [0, -1],
 };
 
+const sigmoid = (logit) => 1 / (1 + Math.exp(-logit));
+
+/** The loss of label 0: log(1 + exp(logit)), of any logit. */
+const softplus = (logit) =>
+  Math.max(logit, 0) + Math.log1p(Math.exp(-Math.abs(logit)));
+
+/**
+ * How a line does on points with labels, if it says 1 where the logit exceeds
+ * the threshold, and the gradient of its loss. Source: Bishop, equation 4.91.
+ */
+function scores({ w1, w2, b }, { x, y, label }, threshold = 0) {
+  const n = x.length;
+  const gradient = { w1: 0, w2: 0, b: 0 };
+  let [loss, right] = [0, 0];
+  for (let i = 0; i < n; i++) {
+    const logit = w1 * x[i] + w2 * y[i] + b;
+    const slope = (sigmoid(logit) - label[i]) / n;
+    loss += softplus(label[i] ? -logit : logit) / n;
+    right += Number(logit > threshold) === label[i] ? 1 : 0;
+    gradient.w1 += slope * x[i];
+    gradient.w2 += slope * y[i];
+    gradient.b += slope;
+  }
+  return { loss, accuracy: right / n, gradient };
+}
+
 /**
  * Draw the loss over the weights w1 and w2, at a fixed b, and a run's path.
  * On the ray from the origin through the true weights lie all those of the
  * true line (if b grows too): the farther out, the surer.
  *
  * @param {SVGSVGElement} svg an empty one, for the page to style
- * @param {(start: string, done: boolean) => void} begin is told where a run
- *   shall start, as "w1,w2", by pointer or arrow keys, and when that is done
+ * @param {(start: string, done: boolean) => void} begin is told where a
+ *   pointer or arrow key puts the run's start, "w1,w2", and if it rolls
  */
 function weightsView(svg, begin) {
   const EDGES = [0.5, 1, 2, 3, 5, 10, 20, 30, 50, 100, 200, 300];
@@ -38,24 +64,12 @@ function weightsView(svg, begin) {
   const pixels = ({ w1, w2 }) =>
     [100 + (100 * w1) / edge, 150 - (100 * w2) / edge].map((n) => n.toFixed(1));
 
-  /** The loss to draw by: of a thousand points if there are more. */
-  function loss(w1, w2) {
-    const { x, y, label } = points;
-    const every = Math.ceil(x.length / 1000);
-    let sum = 0;
-    for (let i = 0; i < x.length; i += every) {
-      const logit = w1 * x[i] + w2 * y[i] + b;
-      sum += Math.log(1 + Math.exp(-Math.abs(logit)));
-      sum += Math.max(label[i] ? -logit : logit, 0);
-    }
-    return sum;
-  }
-
   /** Contours by marching squares, denser where the loss is low. */
   function contours() {
     const spots = Array.from({ length: 33 * 33 }, (_, i) => {
       const [x, y] = [i % 33, Math.floor(i / 33)];
-      return [x, y, loss((edge * (x - 16)) / 16, (edge * (24 - y)) / 16)];
+      const at = { w1: (edge * (x - 16)) / 16, w2: (edge * (24 - y)) / 16, b };
+      return [x, y, scores(at, points).loss];
     });
     const heights = spots.map((spot) => spot[2]);
     const [least, most] = [Math.min(...heights), Math.max(...heights)];
@@ -91,10 +105,10 @@ function weightsView(svg, begin) {
 
   const reach = ({ w1, w2 }) => Math.max(Math.abs(w1), -2 * w2, w2 / 1.5);
 
-  /** A start on the map, a little inside its edges. */
+  /** A start within the map. */
   function put(w1, w2, done) {
     const inside = (w, low) =>
-      Math.min(Math.max(w, (low + 0.03) * edge), (low + 1.97) * edge).toFixed(2);
+      Math.min(Math.max(w, low * edge), (low + 2) * edge).toFixed(2);
     begin(`${+inside(w1, -1)},${+inside(w2, -0.5)}`, done);
   }
   svg.onpointerdown = svg.onpointermove = svg.onpointerup = (event) => {
@@ -115,8 +129,10 @@ function weightsView(svg, begin) {
 
   return {
     /** While the truth is null, neither it nor the contours are shown. */
-    data(dataset, offset, weights) {
-      [points, b, truth, edge] = [dataset, offset, weights, 0];
+    data({ x, y, label }, offset, weights) {
+      // A thousand points will do.
+      [x, y, label] = [x, y, label].map((column) => column.slice(0, 1000));
+      [points, b, truth, edge] = [{ x, y, label }, offset, weights, 0];
     },
     /** Draw a run, rows of w1 and w2, up to row k, and earlier ones. */
     path(rows, k, earlier) {

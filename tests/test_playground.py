@@ -284,15 +284,17 @@ def test_bars_part_what_is_near_the_limit(open_page):
     """Lines right on 85.6 and 85.9 % of fresh points, 90 and 100 % of ten."""
 
     def at(page, mark):
-        return float(page.locator(f"#play-{mark}").evaluate(
-            "mark => getComputedStyle(mark, '::after').left"
-        ).removesuffix("px"))
+        return float(
+            page.locator(f"#play-{mark}")
+            .evaluate("mark => getComputedStyle(mark, '::after').left")
+            .removesuffix("px")
+        )
 
     page = open_page("#line=-3,0.75,3,-0.9&beat=-3,0.95,3,-1.05")
     assert said(page, "fresh-yours") == "yours 85.6 %"
     assert said(page, "fresh-rival") == "rival 85.9 %"
     assert at(page, "fresh-rival") - at(page, "fresh-yours") > 14
-    page = open_page("#points=10&rate=1&epoch=100&line=-3,0.5,3,0")
+    page = open_page("#points=10&rate=1&epoch=100&line=-3,-1,3,-1")
     assert said(page, "own-yours") == "yours 90.0 %"
     assert said(page, "own-model") == "model 100.0 %"
     assert at(page, "own-model") - at(page, "own-yours") > 28

@@ -1,8 +1,8 @@
 "use strict";
 /* What the page shows follows from `dials`, `epoch`, `discs`, `open`, `judged`,
-   `rival`, `ghost` and `tracks` alone; `draw` shows it. */
+   `rival` and `tracks` alone; `draw` shows it. */
 (() => {
-  const { freshScores, initialState, scores, step, START } = PlaygroundModel;
+  const { freshScores, initialState, step, START } = PlaygroundModel;
   const $ = (id) => document.getElementById(`play-${id}`);
   const put = (id, text) => ($(id).textContent = text);
   const path = (id, d) => $(id).setAttribute("d", d);
@@ -50,8 +50,7 @@
   let open = false; // the true line may be seen
   let judged = ""; // your discs as they were judged, as text
   let rival = ""; // those that a link brought
-  let ghost = []; // the run before the last turn of a dial
-  let tracks = []; // all such on these data
+  let tracks = []; // the runs before each turn of a dial, on these data
   let settled = true; // whether it has been let go
   let viewed; // the truth that the view shows
   let timer, speech;
@@ -156,7 +155,7 @@
     if (line || !open) // else they stay
       [discs, judged] = [ends(line ?? LEVEL), open ? line : ""];
     // No model before you have judged.
-    [rival, ghost, tracks, epoch] = [beat, [], [], open ? Number(wanted) : 0];
+    [rival, tracks, epoch] = [beat, [], open ? Number(wanted) : 0];
     restart();
     quote(address(false, { epoch }));
     draw();
@@ -274,6 +273,7 @@
 
   function drawCurves() {
     const known = run.slice(0, epoch + 1);
+    const ghost = tracks.at(-1) ?? [];
     const horizon = Math.max(known.length, ghost.length) < 102 ? 100 : LAST;
     const worst = Math.max(
       ...known.concat(ghost).flatMap(({ own, fresh }) => [own.loss, fresh.loss]),
@@ -293,7 +293,7 @@
     put("horizon", horizon);
   }
 
-  /** What the runs from several starts come to. */
+  /** Say what each start came to. */
   function drawFound() {
     const ends = [...tracks, run.slice(0, epoch + 1)].map(
       (rows) => `${show(rows[0].own.loss)} to ${show(rows.at(-1).own.loss)}`,
@@ -336,10 +336,11 @@
     const places = $("scores").querySelectorAll("tbody td");
     places.forEach((cell, i) => (cell.textContent = cells[i]));
     put("epoch", `epoch ${epoch}`);
+    const { rate, optimizer } = dials;
     const maker = {
-      sgd: `sgd(${dials.rate})`,
-      momentum: `sgd(${dials.rate}, momentum=0.9)`,
-      adam: `adam(${dials.rate})`,
+      sgd: `sgd(${rate})`,
+      momentum: `sgd(${rate}, momentum=0.9)`,
+      adam: `adam(${rate})`,
     };
     const w1 = 6 - thirds.indexOf(dials.slope);
     const at = run[0].params;
@@ -352,7 +353,7 @@
 key = jax.random.key(${dials.key})
 dataset = make_dataset(key, n=${dials.points}, line=line)
 start = ${start}
-optimizer = optax.${maker[dials.optimizer]}
+optimizer = optax.${maker[optimizer]}
 params, history = fit(loss_fn, start, optimizer, dataset, ${epoch})`,
     );
   }
@@ -441,8 +442,7 @@ params, history = fit(loss_fn, start, optimizer, dataset, ${epoch})`,
 
   /** A dial moved: train again to the same epoch, beside the earlier run. */
   function turn(name, value, from = epoch) {
-    if (settled) ghost = run.slice(0, epoch && epoch + 1);
-    if (settled && epoch) tracks.push(ghost);
+    if (settled && epoch) tracks.push(run.slice(0, epoch + 1));
     settled = false;
     dials[name] = value;
     epoch = from;
@@ -469,7 +469,7 @@ params, history = fit(loss_fn, start, optimizer, dataset, ${epoch})`,
     },
     reset() {
       pause();
-      [epoch, ghost, tracks, dials.start] = [0, [], [], ""];
+      [epoch, tracks, dials.start] = [0, [], ""];
       restart();
       draw();
       report();
