@@ -452,7 +452,7 @@ def test_a_press_on_the_map_rolls_as_jax_does(open_page):
         wanted = [float(params["params"][name]) for name in ("w1", "w2", "b")]
         assert weights(end) == pytest.approx(wanted, abs=0.005)
         loss = float(re.search(r"epoch 100: loss (\S+),", end["text"])[1])
-        assert loss == pytest.approx(loss_fn(params, data), abs=0.001)
+        assert loss == pytest.approx(float(loss_fn(params, data)), abs=0.001)
         told = figure.locator(".found").inner_text()
         assert f" down to {loss:.3f}." in told
     assert "4 starts, all at 0.31" in told
