@@ -24,7 +24,7 @@ function scores({ w1, w2, b }, { x, y, label }, threshold = 0) {
     const logit = w1 * x[i] + w2 * y[i] + b;
     const slope = (sigmoid(logit) - label[i]) / n;
     loss += softplus(label[i] ? -logit : logit) / n;
-    right += Number(logit > threshold) === label[i] ? 1 : 0;
+    right += Number(logit > threshold) === label[i];
     gradient.w1 += slope * x[i];
     gradient.w2 += slope * y[i];
     gradient.b += slope;
@@ -38,8 +38,8 @@ function scores({ w1, w2, b }, { x, y, label }, threshold = 0) {
  * true line (if b grows too): the farther out, the surer.
  *
  * @param {SVGSVGElement} svg an empty one, for the page to style
- * @param {(start: string, done: boolean) => void} begin is told where a
- *   pointer or arrow key puts the run's start, "w1,w2", and if it rolls
+ * @param {(start: string, done: boolean) => void} begin is told where it
+ *   is pressed, as "w1,w2", and if let go
  */
 function weightsView(svg, begin) {
   const EDGES = [0.5, 1, 2, 3, 5, 10, 20, 30, 50, 100, 200, 300];

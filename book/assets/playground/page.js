@@ -304,7 +304,7 @@
     $("view").ariaValueText = `w1 ${show(w1)}, w2 ${show(w2)}`;
   }
 
-  /** Marks short of the limit or past it, root of percentage points. */
+  /** Marks from the limit, by the root of percentage points. */
   function drawBar() {
     const marks = Object.entries({
       yours: judged && judge(judged),
@@ -387,7 +387,7 @@ params, history = fit(loss_fn, start, optimizer, dataset, ${epoch})`,
   function draw() {
     const { params } = run[epoch];
     const known = open ? truth : null;
-    const model = open && (epoch || dials.start);
+    const model = epoch || (open && dials.start);
     const learned = known && { ...params, b: params.b - dials.threshold };
     const yours = rule(discs);
     app.dataset.stage = model ? "model" : open ? "judged" : "draw";
@@ -413,7 +413,7 @@ params, history = fit(loss_fn, start, optimizer, dataset, ${epoch})`,
     reach(epoch + by);
     draw();
     if (epoch === LAST) return pause();
-    if (epoch % 10 === 0) remember(); // as often as browsers allow
+    if (epoch % 10 === 0) remember(); // browsers allow no more
     put("status", summary());
     if (epoch % 100 === 0) speak(summary());
   }
