@@ -50,7 +50,7 @@
   let open = false; // the true line may be seen
   let judged = ""; // your discs as they were judged, as text
   let rival = ""; // those that a link brought
-  let tracks = []; // the runs before each turn of a dial, on these data
+  let tracks = []; // runs before each turn of a dial
   let settled = true; // whether it has been let go
   let viewed; // the truth that the view shows
   let timer, speech;
