@@ -36,9 +36,16 @@ class Scrubber(HTML):
 
 
 def training_scrubber(
-    dataset, lines: Sequence, losses, true_line, still: int = 0
+    dataset,
+    lines: Sequence,
+    losses,
+    true_line,
+    still: int = 0,
+    rate: float = 0.3,
 ) -> Scrubber:
     """Draw a run whose epoch the reader chooses, by a slider.
+
+    Pressed, its map of the weights starts another run there.
 
     Args:
         dataset: arrays ``x``, ``y`` and ``label``, each of shape (n,).
@@ -46,6 +53,7 @@ def training_scrubber(
         losses: the loss of each of these lines.
         true_line: drawn solid throughout.
         still: the epoch to begin at, and to stay at where scripts are off.
+        rate: the learning rate of gradient descent from other starts.
 
     Returns:
         One piece of HTML that needs nothing else. Misclassified points are
@@ -69,6 +77,9 @@ def training_scrubber(
     last = len(losses) - 1
     rights = 100 * (~wrong).sum(axis=1) / len(label)
     turned, at = _pose(weights[still] / 1000)
+    # The colours run across the line, from logit -4 to logit 4.
+    w1, w2, _ = weights[still] / 1000
+    shade = np.copysign(4 * UNIT, w2) / np.hypot(w1, w2)
     curve = _curve(losses)
     ends = [f"{losses[k] / 1000:.3f}" for k in (0, -1)]
     fields = {
@@ -79,6 +90,9 @@ def training_scrubber(
         "LEARNED": turned,
         "LEARNED_AT": at,
         "LEARNED_ANCHOR": "start" if at < 0 else "end",
+        "SHADE": f"{shade:.1f}",
+        "SHADE_TO": f"{-shade:.1f}",
+        "RATE": rate,
         "EPOCHS": _epochs(last),
         "CURVE": " ".join(f"{x} {y}" for x, y in curve),
         "CURVE_END": curve[-1][1] - 14,

@@ -7,11 +7,13 @@ browser reaches no other host, so asking one is an error in the console.
 import contextlib
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
+import optax
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from conftest import PREFIX, serve
@@ -19,6 +21,9 @@ from manuscript import DOCUMENTS, fail_on, read
 from playwright.sync_api import Browser, Page
 
 from helpers.data import make_dataset
+from helpers.loss import mean_loss
+from helpers.model import LogisticRegression
+from helpers.training import fit
 
 pytestmark = pytest.mark.book
 
@@ -164,8 +169,9 @@ def test_page_needs_no_scripts(document, open_page):
     page.locator(".menu-button").click()
     if document == SCRUBBED:
         seen += [".training-run .learned path", ".training-run circle"]
-        for unseen in ("input", "button", ".weights"):
-            assert not page.locator(f".training-run {unseen}").is_visible()
+        for unseen in ("input", "button", ".weights", ".found"):
+            part = page.locator(f".training-run {unseen}").first
+            assert not part.is_visible()
     for selector in seen:
         if not page.locator(selector).first.is_visible():
             problems.append(f"{selector} is not to be seen")
@@ -405,7 +411,7 @@ def test_scrubber_moves_by_keyboard(open_page):
     page, problems = open_page(f"{SCRUBBED}.html")
     page.evaluate(UNFOLD)
     figure = page.locator("figure.training-run")
-    slider = figure.get_by_role("slider", name="epoch")
+    slider = figure.get_by_role("slider", name="epoch", exact=True)
     still = figure.evaluate(SEEN)
     seen = {}
     for key, epoch, loss, right in [
@@ -430,9 +436,8 @@ def test_scrubber_moves_by_keyboard(open_page):
     assert figure.evaluate(SEEN) == still
     slider.press("End")
     slider.press("PageDown")
-    play = figure.get_by_role("button")
-    play.click()
-    assert play.inner_text() == "Pause"
+    figure.get_by_role("button", name="Play").click()
+    assert figure.get_by_role("button", name="Pause").is_visible()
     figure.get_by_text("Play", exact=True).wait_for()
     assert figure.evaluate(SEEN) == seen["End"]
     fail_on(problems)
@@ -441,8 +446,8 @@ def test_scrubber_moves_by_keyboard(open_page):
 def test_map_of_weights_has_lines_of_equal_loss(open_page):
     page, _ = open_page(f"{SCRUBBED}.html")
     figure = page.locator(".training-run")
-    figure.get_by_role("slider").press("End")
-    said = re.findall(r"[\d.]+", figure.locator("output").inner_text())
+    figure.get_by_label("epoch", exact=True).press("End")
+    said = re.findall(r"[\d.]+", figure.locator(".head output").inner_text())
     last_loss, last_b = float(said[1]), float(said[-1])
     view = figure.locator(".weights")
 
@@ -461,3 +466,69 @@ def test_map_of_weights_has_lines_of_equal_loss(open_page):
     loss = (np.logaddexp(0, logit) - label * logit).mean(axis=-1)
     assert np.ptp(loss, axis=1).max() < 0.01
     assert loss.min() < last_loss
+
+
+def weights(seen):
+    """Return w1, w2 and b as the figure says them."""
+    found = re.findall(r"\b(?:w1|w2|b) (\S+\d)", seen["text"])
+    return [float(number.replace("−", "-")) for number in found]
+
+
+def test_a_press_on_the_map_rolls_as_jax_does(open_page):
+    page, problems = open_page(f"{SCRUBBED}.html", reduced_motion="reduce")
+    page.clock.install()
+    loss_fn = partial(mean_loss, LogisticRegression().apply)
+    optimizer = optax.sgd(0.3)
+    figure = page.locator(".training-run")
+    view = figure.locator(".weights")
+    view.scroll_into_view_if_needed()
+    blog = figure.evaluate(SEEN)
+    box = view.bounding_box()
+    data = make_dataset(jax.random.key(1))
+    for x, y in [(0.2, 0.7), (0.3, 0.2), (0.8, 0.8)]:
+        page.mouse.move(box["x"] + 99, box["y"] + 99)
+        page.mouse.down()
+        page.mouse.move(
+            box["x"] + x * box["width"], box["y"] + y * box["height"]
+        )
+        page.mouse.up()
+        start = figure.evaluate(SEEN)
+        w1, w2, b = (np.float32(k) for k in weights(start))
+        params = {"params": {"w1": w1, "w2": w2, "b": b}}
+        params, _ = fit(loss_fn, params, optimizer, data, 100)
+        page.clock.run_for(11_000)
+        end = figure.evaluate(SEEN)
+        # The page has the points to a sixtieth.
+        wanted = [float(params["params"][name]) for name in ("w1", "w2", "b")]
+        assert weights(end) == pytest.approx(wanted, abs=0.005)
+        loss = float(re.search(r"epoch 100: loss (\S+),", end["text"])[1])
+        assert loss == pytest.approx(float(loss_fn(params, data)), abs=0.001)
+        told = figure.locator(".found").inner_text()
+        assert f" down to {loss:.3f}." in told
+    assert "4 starts, all at 0.31" in told
+    # By keyboard, and back.
+    view.press("ArrowUp")
+    moved = figure.evaluate(SEEN)
+    assert moved["weights"][0] == start["weights"][0]
+    assert moved["weights"][1] != start["weights"][1]
+    view.press("Enter")
+    page.clock.run_for(11_000)
+    assert figure.evaluate(SEEN)["text"].startswith("epoch 100: ")
+    figure.get_by_role("button", name="Reset").click()
+    assert figure.evaluate(SEEN) == blog
+    fail_on(problems)
+
+
+def test_shade_is_full_where_the_logit_is_four(open_page):
+    page, _ = open_page(f"{SCRUBBED}.html")
+    figure = page.locator(".training-run")
+    for key in ("Home", "End"):
+        figure.get_by_label("epoch", exact=True).press(key)
+        w1, w2, _ = weights(figure.evaluate(SEEN))
+        far = figure.locator("linearGradient").evaluate(
+            "shade => shade.y1.baseVal.value"
+        )
+        # Up is negative; label 1 lies above if w2 is positive.
+        assert far == pytest.approx(
+            np.copysign(240 / np.hypot(w1, w2), w2), rel=1e-2
+        )

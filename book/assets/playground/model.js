@@ -6,32 +6,6 @@ const PlaygroundModel = (() => {
 
   const build = (of) => ({ w1: of("w1"), w2: of("w2"), b: of("b") });
 
-  const sigmoid = (logit) => 1 / (1 + Math.exp(-logit));
-
-  /** The loss of label 0: log(1 + exp(logit)), of any logit. */
-  const softplus = (logit) =>
-    Math.max(logit, 0) + Math.log1p(Math.exp(-Math.abs(logit)));
-
-  /**
-   * How a line does on points with labels, if it says 1 where the logit
-   * exceeds the threshold, and the gradient of its loss. Source: Bishop, equation 4.91.
-   */
-  function scores(params, { x, y, label }, threshold = 0) {
-    const n = x.length;
-    const gradient = build(() => 0);
-    let [loss, right] = [0, 0];
-    for (let i = 0; i < n; i++) {
-      const logit = params.w1 * x[i] + params.w2 * y[i] + params.b;
-      const slope = (sigmoid(logit) - label[i]) / n;
-      loss += softplus(label[i] ? -logit : logit) / n;
-      right += Number(logit > threshold) === label[i] ? 1 : 0;
-      gradient.w1 += slope * x[i];
-      gradient.w2 += slope * y[i];
-      gradient.b += slope;
-    }
-    return { loss, accuracy: right / n, gradient };
-  }
-
   function initialState() {
     return { step: 0, first: build(() => 0), second: build(() => 0) };
   }
@@ -104,5 +78,5 @@ const PlaygroundModel = (() => {
     return { loss, accuracy };
   }
 
-  return { START, freshScores, initialState, scores, step };
+  return { START, freshScores, initialState, step };
 })();

@@ -1,8 +1,8 @@
 "use strict";
 /* What the page shows follows from `dials`, `epoch`, `discs`, `open`, `judged`,
-   `rival` and `ghost` alone; `draw` shows it. */
+   `rival` and `tracks` alone; `draw` shows it. */
 (() => {
-  const { freshScores, initialState, scores, step, START } = PlaygroundModel;
+  const { freshScores, initialState, step, START } = PlaygroundModel;
   const $ = (id) => document.getElementById(`play-${id}`);
   const put = (id, text) => ($(id).textContent = text);
   const path = (id, d) => $(id).setAttribute("d", d);
@@ -20,6 +20,7 @@
     rate: "0.3",
     optimizer: "sgd",
     threshold: "0",
+    start: "", // the blog's
   };
   const LEVEL = "-3,0,3,0";
   const LAST = 300;
@@ -34,17 +35,22 @@
   const show = (value, digits = 2) =>
     value.toFixed(digits).replace(/^-(?=0\.?0*$)/, "").replace("-", "\u2212");
   const percent = (share) => `${show(100 * share, 1)}\u202f%`;
-  const view = weightsView($("view"));
+  const view = weightsView($("view"), (start, done) => {
+    stop();
+    turn("start", start, 0);
+    if (done) play();
+  });
   const app = $("app");
 
   let dials = { ...DEFAULTS };
   let truth, dataset, limit, run;
+  let made; // what the dataset was made from, as text
   let epoch = 0;
   let discs = ends(LEVEL); // your line goes through both
   let open = false; // the true line may be seen
   let judged = ""; // your discs as they were judged, as text
   let rival = ""; // those that a link brought
-  let ghost = []; // the run before the last turn of a dial
+  let tracks = []; // runs before each turn of a dial
   let settled = true; // whether it has been let go
   let viewed; // the truth that the view shows
   let timer, speech;
@@ -76,11 +82,15 @@
 
   /** Make the data, and train as far as before. */
   function restart() {
-    const [key, n, factor] = [dials.key, dials.points, dials.scale].map(Number);
-    const w1 = 6 - thirds.indexOf(dials.slope);
-    truth = { w1: factor * w1, w2: factor * 3, b: factor * 0.1 };
-    dataset = PlaygroundData.makeDataset(key, n, truth);
-    limit = freshScores(truth, truth);
+    const { key, points, scale, slope } = dials;
+    const recipe = [key, points, scale, slope].join();
+    if (recipe !== made) {
+      const w1 = scale * (6 - thirds.indexOf(slope));
+      truth = { w1, w2: scale * 3, b: scale * 0.1 };
+      dataset = PlaygroundData.makeDataset(Number(key), Number(points), truth);
+      limit = freshScores(truth, truth);
+      [made, tracks] = [recipe, []];
+    }
     run = [];
     reach(epoch);
   }
@@ -88,11 +98,13 @@
   function reach(wanted) {
     epoch = Math.min(wanted, LAST);
     const [rate, threshold] = [dials.rate, dials.threshold].map(Number);
+    const [w1, w2] = dials.start.split(",").map(Number);
+    const start = dials.start ? { w1, w2, b: START.b } : START;
     while (run.length <= epoch) {
       const last = run.at(-1);
       const { params, state } = last
         ? step(dials.optimizer, rate, last.params, last.state, last.own.gradient)
-        : { params: START, state: initialState() };
+        : { params: start, state: initialState() };
       run.push({ params, state, ...measure(params, threshold) });
     }
   }
@@ -142,7 +154,8 @@
     open = hash !== "" && !puzzle;
     if (line || !open) // else they stay
       [discs, judged] = [ends(line ?? LEVEL), open ? line : ""];
-    [rival, ghost, epoch] = [beat, [], Number(wanted)];
+    // No model before you have judged.
+    [rival, tracks, epoch] = [beat, [], open ? Number(wanted) : 0];
     restart();
     quote(address(false, { epoch }));
     draw();
@@ -175,9 +188,11 @@
     `${percent(fresh.accuracy)} of fresh`;
 
   function summary() {
-    if (!epoch) return `Play trains up to epoch ${LAST}.`;
+    if (!open) return "";
+    if (!epoch && !dials.start)
+      return `Now gradient descent: Play trains up to epoch ${LAST}.`;
     const { loss } = run[epoch].own;
-    return `Epoch ${epoch}: ${right(run[epoch])}; loss ${show(loss)}.`;
+    return `Epoch ${epoch}: the model is ${right(run[epoch])}; loss ${show(loss)}.`;
   }
 
   const report = () => say(summary());
@@ -258,6 +273,7 @@
 
   function drawCurves() {
     const known = run.slice(0, epoch + 1);
+    const ghost = tracks.at(-1) ?? [];
     const horizon = Math.max(known.length, ghost.length) < 102 ? 100 : LAST;
     const worst = Math.max(
       ...known.concat(ghost).flatMap(({ own, fresh }) => [own.loss, fresh.loss]),
@@ -277,7 +293,18 @@
     put("horizon", horizon);
   }
 
-  /** Marks on the way from a coin's half, at 0, to the limit, at 1. */
+  /** Say what each start came to. */
+  function drawFound() {
+    const ends = [...tracks, run.slice(0, epoch + 1)].map(
+      (rows) => `${show(rows[0].own.loss)} to ${show(rows.at(-1).own.loss)}`,
+    );
+    put("found", `Loss from ${ends.slice(-4).join(", from ")}.`);
+    const { w1, w2 } = run[0].params;
+    $("view").ariaValueNow = w1;
+    $("view").ariaValueText = `w1 ${show(w1)}, w2 ${show(w2)}`;
+  }
+
+  /** Marks from the limit, by the root of percentage points. */
   function drawBar() {
     const marks = Object.entries({
       yours: judged && judge(judged),
@@ -290,7 +317,8 @@
         const share = mark ? mark[kind].accuracy : 0;
         part.hidden = !mark;
         part.textContent = `${who} ${percent(share)}`;
-        const at = (share - 0.5) / (limit.accuracy - 0.5);
+        const past = 100 * (share - limit.accuracy);
+        const at = (5 + Math.sign(past) * Math.sqrt(Math.abs(past))) / 9.2;
         part.style = `--at: ${at}`;
         part.toggleAttribute("data-out", at < 0 || at > 1);
       }
@@ -308,19 +336,25 @@
     const places = $("scores").querySelectorAll("tbody td");
     places.forEach((cell, i) => (cell.textContent = cells[i]));
     put("epoch", `epoch ${epoch}`);
+    const { rate, optimizer } = dials;
     const maker = {
-      sgd: `sgd(${dials.rate})`,
-      momentum: `sgd(${dials.rate}, momentum=0.9)`,
-      adam: `adam(${dials.rate})`,
+      sgd: `sgd(${rate})`,
+      momentum: `sgd(${rate}, momentum=0.9)`,
+      adam: `adam(${rate})`,
     };
     const w1 = 6 - thirds.indexOf(dials.slope);
+    const at = run[0].params;
+    const start = dials.start
+      ? `{"params": {"w1": ${at.w1.toFixed(2)}, "w2": ${at.w2.toFixed(2)}, "b": 0.0}}`
+      : "BLOG_PARAMS";
     put(
       "python",
       `line = Line(w1=${w1}.0, w2=3.0, b=0.1).scaled(${dials.scale})
 key = jax.random.key(${dials.key})
 dataset = make_dataset(key, n=${dials.points}, line=line)
-optimizer = optax.${maker[dials.optimizer]}
-params, history = fit(loss_fn, BLOG_PARAMS, optimizer, dataset, ${epoch})`,
+start = ${start}
+optimizer = optax.${maker[optimizer]}
+params, history = fit(loss_fn, start, optimizer, dataset, ${epoch})`,
     );
   }
 
@@ -352,18 +386,21 @@ params, history = fit(loss_fn, BLOG_PARAMS, optimizer, dataset, ${epoch})`,
 
   function draw() {
     const { params } = run[epoch];
-    const known = open || epoch ? truth : null;
+    const known = open ? truth : null;
+    const model = epoch || (open && dials.start);
     const learned = known && { ...params, b: params.b - dials.threshold };
     const yours = rule(discs);
-    app.dataset.stage = epoch ? "model" : open ? "judged" : "draw";
-    drawPoints(epoch ? learned : yours);
+    app.dataset.stage = model ? "model" : open ? "judged" : "draw";
+    drawPoints(model ? learned : yours);
     drawShade(params);
     drawLines({ truth: known, learned, yours });
     drawDiscs();
     drawCurves();
     if (known !== viewed) view.data(dataset, truth.b, known);
     viewed = known;
-    view.path(run.map((row) => row.params), epoch);
+    const paths = [...tracks, run].map((rows) => rows.map((row) => row.params));
+    view.path(paths.pop(), epoch, paths);
+    drawFound();
     drawBar();
     drawTables();
     drawDials();
@@ -376,6 +413,7 @@ params, history = fit(loss_fn, BLOG_PARAMS, optimizer, dataset, ${epoch})`,
     reach(epoch + by);
     draw();
     if (epoch === LAST) return pause();
+    if (epoch % 10 === 0) remember(); // browsers allow no more
     put("status", summary());
     if (epoch % 100 === 0) speak(summary());
   }
@@ -403,10 +441,11 @@ params, history = fit(loss_fn, BLOG_PARAMS, optimizer, dataset, ${epoch})`,
   }
 
   /** A dial moved: train again to the same epoch, beside the earlier run. */
-  function turn(name, value) {
-    if (settled) ghost = run.slice(0, epoch && epoch + 1);
+  function turn(name, value, from = epoch) {
+    if (settled && epoch) tracks.push(run.slice(0, epoch + 1));
     settled = false;
     dials[name] = value;
+    epoch = from;
     if (name === "slope") open = true;
     restart();
     draw();
@@ -430,19 +469,21 @@ params, history = fit(loss_fn, BLOG_PARAMS, optimizer, dataset, ${epoch})`,
     },
     reset() {
       pause();
-      [epoch, ghost] = [0, []];
+      [epoch, tracks, dials.start] = [0, [], ""];
+      restart();
       draw();
       report();
     },
     judge() {
       [open, judged] = [true, String(discs)];
-      goOn();
       draw();
+      goOn();
+      put("status", summary());
       speak(verdict());
     },
     fresh: () => turn("key", number(10000)),
     puzzle() {
-      history.pushState(null, "", `#puzzle=${number(130000)}`);
+      history.replaceState(null, "", `#puzzle=${number(130000)}`);
       read();
     },
     async share() {
@@ -464,25 +505,20 @@ params, history = fit(loss_fn, BLOG_PARAMS, optimizer, dataset, ${epoch})`,
     const moved = ends(String(discs.with(index, near)));
     if (!moved) return;
     discs = moved;
+    if (judged) judged = String(discs);
     draw();
-    if (open) say(`Moved: ${right(judge(String(discs)))}.`);
-    else speak(tell("Your line", rule(discs)));
+    speak(judged ? verdict() : tell("Your line", rule(discs)));
   }
 
   /** A disc is moved by arrow keys, by mouse or by thumb. */
   function connect(index) {
     const disc = $(`disc-${index}`);
     const by = (x, y) => [discs[index][0] + x, discs[index][1] + y];
-    const KEYS = {
-      ArrowLeft: [-0.1, 0],
-      ArrowRight: [0.1, 0],
-      ArrowUp: [0, 0.1],
-      ArrowDown: [0, -0.1],
-    };
     disc.onkeydown = (event) => {
-      if (!KEYS[event.key]) return;
+      const [x, y] = ARROWS[event.key] ?? [];
+      if (x === undefined) return;
       event.preventDefault();
-      move(index, by(...KEYS[event.key]));
+      move(index, by(x / 10, y / 10));
     };
     disc.onpointerdown = ({ pointerId, clientX, clientY }) => {
       const unit = $("plane").clientWidth / (2 * RIGHT);
@@ -503,7 +539,7 @@ params, history = fit(loss_fn, BLOG_PARAMS, optimizer, dataset, ${epoch})`,
 
   app.addEventListener("input", ({ target }) => {
     const name = target.id.slice(5);
-    if (!target.checkValidity()) return;
+    if (!target.checkValidity()) return say(target.title);
     turn(name, SLIDERS[name]?.[target.value] ?? target.value);
   });
   app.addEventListener("click", ({ target }) => ACTIONS[target.id.slice(5)]?.());
