@@ -173,7 +173,9 @@ def _written(row, number):
     """Write a number of the table as the script writes it."""
     if row in (4, 5):
         return f"{100 * number:.0f}\u202f%"
-    return f"{number:.1f}" if number < 9.95 and number % 1 else f"{number:.0f}"
+    number = round(number, 9)  # 1 is 1
+    digits = int(number < 0.95) + int(number < 9.95) if number % 1 else 0
+    return f"{number:.{digits}f}"
 
 
 def _stacked(counts, mark, way):
