@@ -15,6 +15,7 @@ from helpers.scrubber import Scrubber
 
 # The intervals: how many are seen, and their sizes in the picture.
 SEEN, ROW, PANEL = 20, 19, 400
+MARKS = "m-6-6l12 12m0-12l-12 12", "h0"  # a cross, a dot
 # The dials: the threshold's stops, ten for a factor of ten in the odds.
 ODDS = 10 ** (np.arange(-30, 31) / 10)
 FIRST = 20  # the stop of 1/11
@@ -49,15 +50,12 @@ def repeated_intervals(
     ticks += f'<text x="{PANEL}" {below} style="text-anchor:end">{name}</text>'
     heads, panels, rows = [], [], []
     for k, way in enumerate(intervals):
-        paths = ["", "", ""]  # those that miss, those that hold, their dots
+        lines, marks = ["", ""], ["", ""]  # of those that miss, that hold
         for i in range(SEEN):
-            start, end = unit * (ends[k, SEEN - 1 - i] / 100 - low)
-            x, y, hold = (start + end) / 2, ROW * (i + 0.5), held[k, 19 - i]
-            paths[hold] += f"M{start:.1f} {y}H{end:.1f}"
-            if hold:
-                paths[2] += f"M{x:.1f} {y}h0"
-            else:
-                paths[0] += f"M{x - 6:.1f} {y - 6}l12 12m0-12l-12 12"
+            start, end = ends[k, SEEN - 1 - i] / 100 - low
+            y, hold = ROW * (i + 0.5), held[k, SEEN - 1 - i]
+            lines[hold] += f"M{unit * start:.1f} {y}H{unit * end:.1f}"
+            marks[hold] += f"M{unit * (start + end) / 2:.1f} {y}{MARKS[hold]}"
         heads.append(
             f"<div><b>{way}</b><br><span>{held[k, :SEEN].sum()} of {SEEN} "
             f"hold {truth:g}</span></div>"
@@ -67,9 +65,9 @@ def repeated_intervals(
             f'<rect class="new" width="{PANEL}" height="{ROW}"/>{ticks}'
             f'<path class="axis" d="M0 {SEEN * ROW}H{PANEL}"/>'
             f'<path class="truth" d="M{unit * (truth - low):g} 0v380"/>'
-            f'<path class="held" d="{paths[1]}"/>'
-            f'<path class="held mark" d="{paths[2]}"/>'
-            f'<path class="missed" d="{paths[0]}"/></g>'
+            f'<path class="held" d="{lines[1]}"/>'
+            f'<path class="held mark" d="{marks[1]}"/>'
+            f'<path class="missed" d="{lines[0]}{marks[0]}"/></g>'
         )
         rows.append(
             ";".join(
