@@ -532,3 +532,29 @@ def test_shade_is_full_where_the_logit_is_four(open_page):
         assert far == pytest.approx(
             np.copysign(240 / np.hypot(w1, w2), w2), rel=1e-2
         )
+
+
+def test_figures_that_are_pushed_end_at_what_their_chapters_print(open_page):
+    printed = "".join(
+        cell.node.outputs[0].get("text", "")
+        for name in ("07_uncertainty", "09_real_data")
+        for cell in read(name).code
+        if cell.node.outputs
+    )
+    page, problems = open_page("notebooks/09_real_data.html", PHONE)
+    figure = page.locator("figure.dials")
+    dial = figure.get_by_role("slider", name="prevalence")
+    for percent, precision in re.findall(
+        r"at +(\d+)%: precision (\d+)%", printed
+    ):
+        while f"{percent}\u202f%;" not in dial.get_attribute("aria-valuetext"):
+            dial.press("ArrowLeft")
+        shown = figure.locator("tbody td").nth(11).inner_text()
+        assert shown == f"{precision}\u202f%"
+    page.goto(page.url.replace("09_real_data", "07_uncertainty"))
+    figure = page.locator("figure.draws")
+    for _ in range(10):
+        figure.get_by_role("button", name="20 more").press("Enter")
+    said = figure.get_by_role("status").inner_text()
+    assert re.findall(r"\d+ of \d+", said) == ["188 of 200", "0 of 200"]
+    fail_on(problems)
