@@ -203,8 +203,11 @@ def save(
         raise ValueError(f"{len(mean)} means and {len(sd)} sds do not fit")
     if any(np.asarray(value).dtype == object for value in more.values()):
         raise ValueError("objects do not load again; make texts a list")
-    layers = params["params"].items()
-    flat = {f"{a}/{b}": v for a, layer in layers for b, v in layer.items()}
+    flat = {
+        f"{layer}/{name}": array
+        for layer, arrays in params["params"].items()
+        for name, array in arrays.items()
+    }
     np.savez(path, mean=mean, sd=sd, **flat, **more)
 
 
