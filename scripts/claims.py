@@ -42,7 +42,7 @@ def numbers(text: str) -> Iterator[Number]:
 
 def claims(prose: str) -> list[Number]:
     """Return the decimals and percentages of prose; addresses are none."""
-    found = numbers(re.sub(r"\]\(\S*\)", "]", prose))
+    found = numbers(re.sub(r"\]\(\S*\)|href=\S*", "]", prose))
     return [number for number in found if number.percent or not number.whole]
 
 
