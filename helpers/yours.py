@@ -145,6 +145,8 @@ def train(
 ) -> tuple[Any, np.ndarray]:
     """Train until the validation loss has not fallen for ``wait`` epochs.
 
+    Each call compiles its epoch anew.
+
     Args:
         key: draws the order of the rows, in each epoch another.
         loss_fn: ``loss_fn(params, data)`` returns a scalar.
