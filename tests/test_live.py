@@ -120,6 +120,12 @@ def test_dials_count_as_scikit_learn_does(
     cancers = round(50 * float(precision[:-2]) / 100)
     drawn = figure.locator(".icons .malignant").get_attribute("d").count("M")
     assert abs(drawn - cancers) <= 1
+    # Dotted, the threshold of even costs once the logits are shifted.
+    own = np.log(157 / 241) - np.log(share / (1 - share))
+    even = 30 + 10 * (own - np.log(ratio)) / np.log(10)
+    dotted = figure.locator(".computed").get_attribute("d")
+    wanted = 54 + 11.5 * np.clip(even, 0, 60)
+    assert float(dotted[1:].split()[0]) == pytest.approx(wanted, abs=0.1)
     # The dot lies on the curve of costs, unless that leaves the picture.
     curve = figure.locator(".curve").get_attribute("d")
     down = float(re.findall(r" ([-\d.]+)", curve)[stop])
