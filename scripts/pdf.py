@@ -48,7 +48,7 @@ def article(document: str) -> Tag:
     for tag in found.select("details"):
         name = tag.select_one(".collapsed").get_text().split(" the ")[-1]
         tag.name, tag["class"] = "div", "solution"
-        tag.summary.name, tag.summary.string = "p", name.capitalize()
+        tag.summary.string, tag.summary.name = name.capitalize(), "p"
     for tag in found.select("img"):
         del tag["loading"]
     for tag in found.select("[id]:not(svg [id])"):
