@@ -347,7 +347,7 @@ def test_code_is_copied_as_it_is_written(open_page):
     wanted = [c.source for c in cells if seen(c.tags)][1]
     cell = page.locator("div.cell_input:visible").nth(1)
     cell.hover()
-    cell.locator("button.copybtn").click()
+    cell.locator(".copy-button").click()
     copied = page.evaluate("navigator.clipboard.readText()")
     assert copied.strip() == wanted.strip()
     fail_on(problems)
@@ -359,7 +359,7 @@ def test_a_finger_finds_what_hovering_shows(open_page, pytestconfig):
     page, problems = open_page(
         f"{CHAPTER}.html", PHONE, has_touch=True, is_mobile=True
     )
-    for selector in [".copybtn", "h2 > .headerlink"]:
+    for selector in [".copy-button", "h2 > .headerlink"]:
         shown = page.locator(selector).first
         assert shown.evaluate("e => getComputedStyle(e).opacity") == "1"
     problems += axe_problems(page, "target-size", "color-contrast")

@@ -1,5 +1,5 @@
 // What the pages do beyond being read: the theme, the search, the place in
-// the contents. paint and system are in the page's head.
+// the contents, copying. paint and system are in the page's head.
 "use strict";
 
 document.querySelector(".theme-button").addEventListener("click", () => {
@@ -65,6 +65,25 @@ const wide = new ResizeObserver(entries => {
 for (const box of document.querySelectorAll(
   ".wide, .output.text_html, .math-block"))
   wide.observe(box);
+
+// Code that a reader might take along; plain http gives no clipboard.
+for (const code of document.querySelectorAll(
+  "div.cell_input pre, div.highlight-bash pre")) {
+  if (!navigator.clipboard) break;
+  const button = document.createElement("button");
+  const say = (name, icon) => {
+    button.title = name;
+    button.innerHTML = `<i class="icon-${icon}"></i>`;
+  };
+  say("Copy", "copy");
+  button.className = "btn copy-button";
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(code.textContent.trimEnd());
+    say("Copied", "check");
+    setTimeout(say, 2000, "Copy", "copy");
+  });
+  code.after(button);
+}
 
 requestAnimationFrame(() =>
   document
