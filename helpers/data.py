@@ -138,7 +138,7 @@ def make_dataset(
 
 
 def rows(dataset: Any, which: ArrayLike | slice) -> Any:
-    """Return the rows of a data set that a number, slice or mask picks.
+    """Return the rows of a data set that a number, slice, or mask picks.
 
     The data set may be any tuple of arrays, such as a ``Table``. A number out
     of range picks the nearest row, as an index does in JAX.
@@ -147,6 +147,6 @@ def rows(dataset: Any, which: ArrayLike | slice) -> Any:
 
 
 def to_frame(dataset: Dataset) -> pd.DataFrame:
-    """Return the data set as a table with the columns x, y and label."""
+    """Return the data set as a table with the columns x, y, and label."""
     columns = dataset._asdict()
     return pd.DataFrame({k: np.asarray(v) for k, v in columns.items()})
