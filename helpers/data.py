@@ -1,7 +1,7 @@
 """Points in the plane, labelled 0 or 1 by coins that a line loads.
 
-Taught in chapter 1. The recipe is the blog's: x ~ N(0, 2), y ~ N(0, 1)
-(standard deviations), logit = w1·x + w2·y + b and
+Taught in chapter 1. The recipe is the blog's: x ~ N(0, 2) and y ~ N(0, 1),
+where 2 and 1 are standard deviations, logit = w1·x + w2·y + b, and
 label ~ Bernoulli(sigmoid(logit)).
 """
 
@@ -19,8 +19,9 @@ from helpers._checks import check_no_nan, check_positive
 class Line(NamedTuple):
     """The line w1·x + w2·y + b = 0, and the logit on either side of it.
 
-    A line is a pytree of three numbers (Python floats, or arrays of any one
-    shape). The factor that ``scaled`` multiplies them by moves no boundary.
+    A line is a pytree of three numbers, which may be Python floats or arrays
+    that all have the same shape. ``scaled`` multiplies all three by the same
+    factor, which does not move the boundary.
     """
 
     w1: ArrayLike
@@ -28,7 +29,7 @@ class Line(NamedTuple):
     b: ArrayLike
 
     def scaled(self, factor: ArrayLike) -> "Line":
-        """Return the same boundary with every logit times ``factor``.
+        """Return the line with every logit times ``factor``.
 
         Raises:
             ValueError: ``factor`` is not above 0, unless it is traced.
@@ -55,15 +56,15 @@ def line_logit(line: Line, x: ArrayLike, y: ArrayLike) -> jax.Array:
 
 
 def boundary_y(line: Line, x: ArrayLike) -> jax.Array:
-    """Return the y at which the line passes over ``x``: where the logit is 0.
+    """Return the y of the line at ``x``, where the logit is 0.
 
     Args:
         line: the three numbers of the line.
         x: where to look, of any shape.
 
     Returns:
-        −(w1·x + b) / w2, float32, of the shape of ``x``; over a vertical
-        line, whose w2 is 0, infinite or NaN.
+        −(w1·x + b) / w2, float32, of the shape of ``x``. It is infinite or
+        NaN for a vertical line, whose w2 is 0.
     """
     return -(line.w1 * jnp.asarray(x, float) + line.b) / line.w2
 
@@ -117,12 +118,12 @@ class Dataset(NamedTuple):
 def make_dataset(
     key: jax.Array, n: int = 1000, line: Line = TRUE_LINE
 ) -> Dataset:
-    """Draw n points and toss each one's coin, as loaded by ``line``.
+    """Draw n points, and label each by a coin that ``line`` has loaded.
 
     Args:
         key: a key of ``jax.random.key``; the same key gives the same data.
         n: how many points.
-        line: the line whose logits load the coins, three numbers.
+        line: three numbers, whose logits load the coins.
 
     Returns:
         A Dataset of n points.
@@ -137,15 +138,15 @@ def make_dataset(
 
 
 def rows(dataset: Any, which: ArrayLike | slice) -> Any:
-    """Return the rows of a data set that a number, slice or mask picks.
+    """Return the rows of a data set that a number, slice, or mask picks.
 
     The data set may be any tuple of arrays, such as a ``Table``. A number out
-    of range picks the nearest row, as JAX's indices do.
+    of range picks the nearest row, as an index does in JAX.
     """
     return jax.tree.map(lambda column: column[which], dataset)
 
 
 def to_frame(dataset: Dataset) -> pd.DataFrame:
-    """Return the data set as a table with the columns x, y and label."""
+    """Return the data set as a table with the columns x, y, and label."""
     columns = dataset._asdict()
     return pd.DataFrame({k: np.asarray(v) for k, v in columns.items()})

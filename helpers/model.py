@@ -14,7 +14,7 @@ class LogisticRegression(nn.Module):
     """The model logit = w1·x + w2·y + b, with three scalar params.
 
     ``init(key, x, y)`` returns float32 params {"params": {"w1", "w2", "b"}}:
-    w1 and w2 drawn from N(0, 1), b zero.
+    w1 and w2 are drawn from N(0, 1), and b is zero.
 
     Source: the blog's ``LogisticRegressionModel``; D. R. Cox, "The Regression
     Analysis of Binary Sequences", JRSS B 20 (1958).
@@ -43,4 +43,4 @@ BLOG_PARAMS = {
         "b": np.float32(0.0),
     }
 }
-"""The starting point that the blog prints (float32 scalars)."""
+"""The starting point that the blog prints, as float32 scalars."""
