@@ -19,7 +19,7 @@ function count(term, text) {
 }
 
 // What repeats, or asks for more than it teaches.
-const LESS = /^(Recap|Exercises|The whole on one page)/;
+const LESS = /^(Recap|Exercises|The whole program on one page)/;
 
 // What stands in bold is taught there, above all if it is all that does; there
 // "batch" is in "minibatch", too. So is a name of code that the prose has first.
