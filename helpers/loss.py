@@ -32,10 +32,10 @@ def binary_cross_entropy(logit: ArrayLike, label: ArrayLike) -> jax.Array:
         and its gradient are NaN where a label is neither 0 nor 1.
 
     Raises:
-        ValueError: the shapes differ; they would broadcast without a word.
+        ValueError: the shapes differ, even if they would broadcast.
 
-    Source: ``optax.sigmoid_binary_cross_entropy``, which the blog uses; it
-    takes arrays alone, this also numbers and integers.
+    Source: ``optax.sigmoid_binary_cross_entropy``, which the blog uses. It
+    takes only arrays; this function also takes numbers and integers.
     """
     check_same_shape(logit=logit, label=label)
     # Times 1.0, integers become floats and floats keep their dtype.
@@ -53,8 +53,8 @@ def mean_loss(
         apply_fn: ``apply_fn(params, *inputs)`` returns the logits.
         params: the model's params, any pytree of arrays.
         dataset: a tuple ``(*inputs, label)`` of arrays with one leading axis
-            of length n, such as a ``Dataset``; or a single example, its
-            label a scalar.
+            of length n, such as a ``Dataset``; or a single example,
+            whose label is a scalar.
 
     Returns:
         The mean loss in nats, a float32 scalar.

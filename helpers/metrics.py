@@ -14,17 +14,17 @@ def predict(logit: ArrayLike) -> jax.Array:
     """Return the likelier label: 1 where logit > 0 (probability > ½), else 0.
 
     Args:
-        logit: log-odds of label 1, of any shape: one for each example. Of K
-            logits a row, the likeliest label is ``logits.argmax(axis=-1)``;
-            ``accuracy`` refuses what this function makes of them.
+        logit: log-odds of label 1, one for each example, of any shape. For
+            rows of K logits, use ``logits.argmax(axis=-1)`` instead;
+            ``accuracy`` refuses what this function returns for them.
 
     Returns:
         Labels 0 and 1, int32, of the shape of ``logit``.
 
     Raises:
-        ValueError: a logit is NaN, unless it is traced.
+        ValueError: a logit is NaN. Traced values are not checked.
 
-    Source: the blog has ``logit > 0.5``, which is a probability of 0.62.
+    Source: the blog has ``logit > 0.5``, which asks for a probability of 0.62.
     """
     check_no_nan(logit=logit)
     return (jnp.asarray(logit) > 0).astype(jnp.int32)
@@ -42,8 +42,8 @@ def accuracy(label: ArrayLike, prediction: ArrayLike) -> jax.Array:
 
     Raises:
         ValueError: the shapes differ, or a value is neither 0 nor 1, such as
-            a logit (``predict`` makes labels of it); traced values are not
-            seen.
+            a logit (``predict`` turns it into a label). Traced values are
+            not checked.
 
     Source: the blog's ``accuracy``.
     """

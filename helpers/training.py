@@ -1,7 +1,7 @@
 """How a model learns: one step downhill, again and again.
 
-Taught in chapter 4, but for ``fit``. It knows nothing of lines, models or
-plots: any ``loss_fn(params, dataset)`` that returns a scalar can be trained.
+Taught in chapter 4, except for ``fit``. Nothing here knows of lines, models or
+plots, so any ``loss_fn(params, dataset)`` that returns a scalar can be used.
 """
 
 from collections.abc import Callable
@@ -44,9 +44,9 @@ def train_step(
 class History(NamedTuple):
     """A run, epoch by epoch, stacked on a leading axis of length epochs.
 
-    ``loss[k]`` is the loss before update k, ``params`` the params after it:
-    ``loss[k]`` belongs to ``params[k - 1]``, and the start is not in it
-    (taught in chapter 5).
+    Row k of ``loss`` is from before update k, and row k of ``params`` from
+    after it. So ``loss[k]`` belongs to row k - 1 of ``params``, which does
+    not hold the start (taught in chapter 5).
     """
 
     loss: jax.Array
@@ -65,8 +65,8 @@ def fit(
 
     Args:
         loss_fn: ``loss_fn(params, dataset)`` returns a scalar. Make it once
-            and keep it: it and ``optimizer`` are compared by identity, and
-            new ones are compiled anew.
+            and keep it: ``loss_fn`` and ``optimizer`` are compared by
+            identity, so new ones are compiled again.
         params: where to start, any pytree of floats.
         optimizer: an Optax gradient transformation.
         dataset: any pytree of arrays, passed on to ``loss_fn``.
@@ -76,7 +76,7 @@ def fit(
         The trained params and the History of the run.
 
     Raises:
-        ValueError: epochs is no whole number above 0.
+        ValueError: epochs is not a whole number above 0.
 
     Source: the blog's training loop, compiled; taught in chapter 5.
     """
