@@ -1,7 +1,7 @@
-"""The best that any rule can do on labels that are tossed coins.
+"""The best that any rule can do where labels are coin tosses.
 
-Taught in chapter 6. Scores are averaged over what is random: over the labels
-in closed form, over the points by quadrature or by a large sample.
+Taught in chapter 6. Scores are averaged over everything that is random: over
+the labels in closed form, and over the points by quadrature or a large sample.
 """
 
 from typing import NamedTuple
@@ -19,9 +19,9 @@ from helpers.metrics import accuracy, predict
 class Scores(NamedTuple):
     """Three judgements of the same logits, each a float32 scalar.
 
-    ``accuracy`` is the share of right decisions, in [0, 1], the more the
-    better; ``log_loss`` the mean cross-entropy, in nats, and ``brier`` the
-    mean squared distance from probability to label, in [0, 1], the less the
+    ``accuracy`` is the share of right decisions, in [0, 1]; more is better.
+    ``log_loss`` is the mean cross-entropy, in nats, and ``brier`` is the mean
+    squared distance from probability to label, in [0, 1]; for both, less is
     better.
     """
 
@@ -45,8 +45,8 @@ def scores(label: ArrayLike, logit: ArrayLike) -> Scores:
             is NaN; traced values are not seen.
 
     Source: G. W. Brier, "Verification of Forecasts Expressed in Terms of
-    Probability", Monthly Weather Review 78 (1950), for the third score, here
-    of one of the two classes, half of Brier's own sum.
+    Probability", Monthly Weather Review 78 (1950), for the third score. Brier
+    sums over both classes, which gives twice the score here.
     """
     right = accuracy(label, predict(logit))
     loss = binary_cross_entropy(logit, label)
@@ -60,14 +60,14 @@ def expected_scores(
 ) -> Scores:
     """Judge logits by every label that could have come, not by one draw.
 
-    At each point the label is 1 with probability sigmoid(true_logit): the
-    three scores are averaged over that coin.
+    At each point the label is 1 with probability sigmoid(true_logit), and
+    the three scores are averaged over that coin.
 
     Args:
-        logit: log-odds of label 1 to judge, of any shape.
-        true_logit: log-odds that load the coins, of the same shape.
-        weights: how much each point counts, an array of the same shape, none
-            below 0; all alike by default.
+        logit: the log-odds of label 1 to be judged, of any shape.
+        true_logit: the log-odds of the coins, of the same shape.
+        weights: how much each point counts, as an array of the same shape
+            with no number below 0. By default all points count alike.
 
     Returns:
         The expected Scores.
@@ -91,21 +91,21 @@ def expected_scores(
 
 
 def logit_grid(line: Line, n: int = 4001) -> tuple[jax.Array, jax.Array]:
-    """Return logits of the book's points and how often each occurs.
+    """Return an even grid of logits, and how often each of them occurs.
 
-    The points are normal, so a line's logit is normal too: its mean is b,
-    its variance (w1·X_SD)² + (w2·Y_SD)².
+    The book's points are normally distributed, so a line's logit is, too. Its
+    mean is b, and its variance is (w1·X_SD)² + (w2·Y_SD)².
 
     Args:
-        line: three numbers; ``jax.vmap`` for many lines.
-        n: how many grid points; odd ones hold the mean.
+        line: its three numbers; for many lines, use ``jax.vmap``.
+        n: the number of grid points; if it is odd, the mean is one of them.
 
     Returns:
         Evenly spaced logits out to 8 standard deviations on both sides of
         the mean, and their weights, which sum to 1: float32 of shape (n,).
 
     Raises:
-        ValueError: n is no whole number above 1.
+        ValueError: n is not a whole number above 1.
     """
     check_whole(2, n=n)
     z = jnp.linspace(-8.0, 8.0, n)
@@ -121,9 +121,8 @@ def bayes_limits(logit: ArrayLike, weights: ArrayLike | None = None) -> Scores:
         weights: as in ``expected_scores``.
 
     Returns:
-        The expected Scores that the truth gives itself, namely the Bayes
-        accuracy, the mean entropy of the coins in nats, and their mean
-        variance.
+        The expected Scores of the true rule, namely the Bayes accuracy, the
+        mean entropy of the coins in nats, and their mean variance.
 
     Source: C. M. Bishop, "Pattern Recognition and Machine Learning" (2006),
     section 1.5, for the accuracy.

@@ -13,9 +13,9 @@ class MLP(nn.Module):
     """A multilayer perceptron with tanh between its layers.
 
     ``widths`` are the sizes of the hidden layers, such as (32, 32); with
-    none it is a logistic regression. ``init(key, *inputs)`` returns float32
-    params {"params": {"Dense_0": {"kernel", "bias"}, …}}, kernels by LeCun's
-    rule, biases zero.
+    none the model is a logistic regression. ``init(key, *inputs)`` returns
+    float32 params {"params": {"Dense_0": {"kernel", "bias"}, …}}. It draws
+    the kernels by LeCun's rule, and sets the biases to zero.
 
     Source: D. E. Rumelhart, G. E. Hinton and R. J. Williams, "Learning
     Representations by Back-propagating Errors", Nature 323 (1986).
@@ -28,12 +28,12 @@ class MLP(nn.Module):
         """Return the logit of label 1.
 
         Args:
-            *inputs: one array for each input, such as x and y, all of one
-                shape; or a single array whose last axis holds the inputs,
-                such as a table of shape (n, d).
+            *inputs: one array for each input, such as x and y, all of the
+                same shape; or a single array whose last axis holds the
+                inputs, such as a table of shape (n, d).
 
         Returns:
-            The log-odds of label 1, float32, of the shape of an input.
+            The log-odds of label 1, float32, in the shape of one input.
         """
         hidden = jnp.stack(inputs, axis=-1) if inputs[1:] else inputs[0]
         for width in self.widths:

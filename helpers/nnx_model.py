@@ -17,9 +17,9 @@ from helpers.loss import binary_cross_entropy
 class NNXLogisticRegression(nnx.Module):
     """The model logit = w1·x + w2·y + b, which owns its three params.
 
-    ``rngs`` is an ``nnx.Rngs`` with a stream for params: w1 and w2 are drawn
-    from N(0, 1), b is zero; each is an ``nnx.Param`` that holds a float32
-    scalar, read as ``model.w1[...]``.
+    ``rngs`` is an ``nnx.Rngs`` with a stream for params. w1 and w2 are drawn
+    from N(0, 1), and b is zero. Each of the three is an ``nnx.Param`` that
+    holds a float32 scalar, read as ``model.w1[...]``.
 
     Source: the blog's ``LogisticRegressionModel``, in Flax's newer interface.
     """
@@ -47,9 +47,9 @@ def model_loss(model: nnx.Module, dataset: Dataset) -> jax.Array:
     """Return the mean cross-entropy of a model that owns its params.
 
     Args:
-        model: called on the data set's inputs, returns the logit.
-        dataset: a tuple of inputs, then the label, arrays with one leading
-            axis.
+        model: when called on the data set's inputs, it returns the logit.
+        dataset: a tuple of the inputs and then the label, arrays with the
+            same leading axis.
 
     Returns:
         The mean loss in nats, a float32 scalar.
@@ -82,7 +82,7 @@ nnx_step = nnx.jit(take_step)
 
 
 def from_linen(model: nnx.Module, params: Any) -> None:
-    """Write params of a Linen module into a model, in place.
+    """Write a Linen module's params into a model, in place.
 
     Args:
         model: its ``nnx.Param`` variables are replaced.
@@ -99,13 +99,13 @@ def from_linen(model: nnx.Module, params: Any) -> None:
 
 
 def to_linen(model: nnx.Module) -> dict:
-    """Return a model's params as a Linen module of the same names has them.
+    """Return a model's params in the form that a Linen module uses.
 
     Args:
         model: any NNX module.
 
     Returns:
-        A dictionary of one entry, "params", which holds another with an
-        array for each ``nnx.Param``.
+        A dictionary with one entry, "params", which holds another dictionary
+        with an array for each ``nnx.Param``.
     """
     return {"params": nnx.to_pure_dict(nnx.state(model, nnx.Param))}
