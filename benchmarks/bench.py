@@ -37,7 +37,7 @@ def clock(run):
 
 
 def in_turns(runs, turns):
-    """Time each of `runs`, by name, twice a turn; none of them is always first."""
+    """Time each of `runs`, by name, twice a turn; no run is always first."""
     names, seconds = list(runs), {name: [] for name in runs}
     for k in range(turns):
         first = k % len(names)
