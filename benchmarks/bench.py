@@ -1,8 +1,8 @@
-"""Time the book's fits beside those of its peers, with the JAX that is here.
+"""Time the book's fits and those of its peers, with the JAX installed here.
 
 `make bench` calls it with each JAX of the lock. It writes helpers/bench.json,
 from which chapter 10 draws, and benchmarks/results.md. The contenders take
-turns, so that whatever else the machine does meets them all.
+turns, so that whatever else the machine does affects them all.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from contenders import AIM, WAYS, contenders, gradient_norm, on_two_devices
 from helpers.data import make_dataset
 from helpers.scale import ZEROS
 
-# How many turns each contender has, by the number of points.
+# How many turns each contender has, for each number of points.
 TURNS = {10**3: 10, 10**4: 10, 10**5: 10, 10**6: 6, 10**7: 3}
 QUICK = {10**3: 1, 20_000: 1}
 
@@ -37,13 +37,14 @@ def clock(run):
 
 
 def in_turns(runs, turns):
-    """Time each of `runs` (by name) twice a turn, none always first."""
+    """Time each of `runs`, by name, twice a turn; no run is always first."""
     names, seconds = list(runs), {name: [] for name in runs}
     for k in range(turns):
         first = k % len(names)
         for name in names[first:] + names[:first]:
-            # The threads of NumPy's library spin on for a while, on cores
-            # that the next one needs. After a pause the first run wakes them.
+            # The threads of NumPy's library spin for a while on cores that the
+            # next contender needs, so wait. After a pause, the first of the
+            # two runs wakes up its threads.
             time.sleep(0.2)
             seconds[name] += [clock(runs[name]) for _ in range(2)]
     return {
@@ -72,7 +73,7 @@ def time_fits(makes, n, turns):
 
 
 def time_pass(n, turns):
-    """Time a pass with Hessian over n points, and reading them, by two."""
+    """Time a pass with Hessian, and reading, of n points on two devices."""
     data, objective = on_two_devices(make_dataset(jax.random.key(1), n))
     runs = {
         "read": partial(jax.jit(partial(jax.tree.map, jnp.sum)), data),
@@ -84,7 +85,7 @@ def time_pass(n, turns):
 
 
 def machine():
-    """Describe the machine, without its name: processor and caches."""
+    """Describe the machine without its name: processor, cores, and caches."""
     about = Path("/proc/cpuinfo")  # where there is one
     about = about.read_text("utf-8") if about.is_file() else ""
     found = re.search(r"model name\s*: (.*)", about)
@@ -104,7 +105,7 @@ def machine():
 
 
 def versions():
-    """Return the versions of Python and of what is timed."""
+    """Return the versions of Python and of the packages that are timed."""
     names = ["jax", "jaxlib", "flax", "optax", "numpy", "scikit-learn"]
     python = {"python": platform.python_version()}
     return python | {name: version(name) for name in names}

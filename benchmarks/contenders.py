@@ -1,8 +1,8 @@
 """What is timed against each other: the book's ways to fit, and its peers'.
 
 A contender turns the data into a function without arguments, which returns w1,
-w2 and b, and how many passes it made (None: it does not say). Only that one is
-timed, so the data is already where and how it likes it best.
+w2, and b, and how many passes it made (None if it does not say). Only this
+function is timed, so the data already lies where it should, in the best form.
 """
 
 from functools import partial
@@ -41,7 +41,7 @@ def weights_of(params):
 
 
 def on_two_devices(data):
-    """Return the data, half of it on each of two devices, and objective."""
+    """Return the data, half of it on each of two devices, and an objective."""
     mesh, whole, dealt = device_mesh(2), jax.P(), jax.P("devices")
 
     @partial(
@@ -54,7 +54,7 @@ def on_two_devices(data):
 
 
 def book_newton(data, start, devices):
-    """Return the book's `newton`, from "zeros" or from a "sample"'s end."""
+    """Return the book's `newton`, from "zeros" or a "sample"'s optimum."""
     sample = jax.tree.map(lambda column: column[:SAMPLE], data)
     objective = logistic_means
     if devices == 2:
@@ -82,7 +82,7 @@ def book_fit(data, rate, epochs):
 
 
 def blog_fit(data):
-    """Return the blog's 100 epochs: a gradient a point, nothing compiled."""
+    """Return the blog's 100 epochs: a gradient per point, nothing compiled."""
     each, sgd = jax.vmap(jax.grad(loss_fn), (None, 0)), optax.sgd(0.3)
 
     def run():
@@ -136,7 +136,7 @@ def optax_lbfgs(data):
             updates, state = optimizer.update(
                 grad, state, params, value=value, grad=grad, value_fn=loss
             )
-            # Each of them a pass; what the last one found is kept for `both`.
+            # Each is a pass; what the last one found is kept for `both`.
             passes += get(state, "num_linesearch_steps")
             return optax.apply_updates(params, updates), state, passes
 
@@ -151,10 +151,10 @@ def optax_lbfgs(data):
 
 
 def sklearn_fit(data):
-    """Return scikit-learn's fit, by its fastest solver for few features."""
+    """Return scikit-learn's fit, with its fastest solver for few features."""
     table = np.stack([data.x, data.y], axis=1)
     label = np.asarray(data.label)
-    # The loosest tolerance that arrives; it is not of the gradient's length.
+    # The loosest that arrives; it is not a tolerance of the gradient's length.
     peer = linear_model.LogisticRegression(
         C=np.inf, solver="newton-cholesky", tol=1e-5
     )
@@ -167,9 +167,9 @@ def sklearn_fit(data):
 
 
 def numpy_newton(data, rows=None):
-    """Return Newton's method in NumPy: full steps, no loss.
+    """Return Newton's method in NumPy, with full steps and without a loss.
 
-    With `rows` it goes chunk by chunk, so that all stays in the cache.
+    With `rows` it goes chunk by chunk, so that everything stays in the cache.
     """
     n = len(data.label)
     table = np.stack([data.x, data.y, np.ones(n)], dtype="float32").T
@@ -193,14 +193,14 @@ def numpy_newton(data, rows=None):
 
 
 def contenders(n):
-    """Return who fits n points, by name."""
+    """Return the contenders that fit n points, by name."""
     found = {
         "optax.lbfgs": optax_lbfgs,
         "scikit-learn, newton-cholesky": sklearn_fit,
         "NumPy, float32": numpy_newton,
         "NumPy, in chunks": partial(numpy_newton, rows=ROWS),
     }
-    if n <= 10**6:  # ten times the points would take ten times as long
+    if n <= 10**6:  # ten times as many would take ten times as long
         found["fit, 400 epochs"] = partial(book_fit, rate=2.0, epochs=400)
     for start in ("zeros", "sample") if n > SAMPLE else ("zeros",):
         for devices, words in ((1, "1 device"), (2, "2 devices")):

@@ -1,7 +1,7 @@
 """Fit up to ten billion points, for the record that chapter 11 shows.
 
-It writes helpers/records.json, in ten minutes. Finished runs are kept in .venv
-until all are, so after a stop it goes on where it was.
+It takes ten minutes and writes helpers/records.json. Finished runs are kept in
+.venv until all have finished, so that after a stop it goes on where it was.
 """
 
 import json
@@ -15,7 +15,7 @@ from bench import machine, versions
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / ".venv" / "record"
-# Points, processes and seed of each run.
+# Points, processes, and seed of each run.
 RUNS = [
     (10**8, 1, 1),
     *((10**8, 2, seed) for seed in range(1, 6)),
@@ -50,5 +50,5 @@ if __name__ == "__main__":
     record = {"machine": machine(), "versions": versions(), "runs": runs}
     text = json.dumps(record, indent=1) + "\n"
     (ROOT / "helpers" / "records.json").write_text(text, "utf-8")
-    # Or the next record would be this one again.
+    # Else the next record would be this one again.
     shutil.rmtree(FOLDER)

@@ -1,15 +1,15 @@
-"""Render bench.json as tables; measures nothing itself."""
+"""Render bench.json as tables, without measuring anything."""
 
 import json
 from pathlib import Path
 
-# Beside the helpers, so that chapter 10 finds it wherever it runs.
+# It lies beside the helpers, so that chapter 10 finds it wherever it runs.
 NUMBERS = Path(__file__).parents[1] / "helpers" / "bench.json"
 PAGE = Path(__file__).parent / "results.md"
 
 
 def table(head, rows):
-    """Return a Markdown table; columns after the first are set right."""
+    """Return a Markdown table; columns after the first are right-aligned."""
     lines = [head, ["---"] + ["--:"] * (len(head) - 1), *rows]
     return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
 
@@ -20,7 +20,7 @@ def ms(*seconds):
 
 
 def fits_table(runs, n):
-    """Return the table of one size, the fastest first."""
+    """Return the table for one number of points, the fastest fit first."""
     lines = []
     for run in runs:
         for name, row in run["fits"][n].items():
@@ -33,7 +33,7 @@ def fits_table(runs, n):
 
 
 def pairs_table(runs):
-    """Return what is timed in pairs: the shortest time of each."""
+    """Return the table of what is timed in pairs, by its shortest times."""
     lines = []
     for run in runs:
         read, whole = (one["min"] for one in run["pass"].values())
@@ -46,7 +46,7 @@ def pairs_table(runs):
 
 
 def render(results):
-    """Return results.md of what bench.json holds."""
+    """Return the text of results.md for what bench.json holds."""
     box, runs = results["machine"], results["runs"]
     caches = ", ".join(f"{k} {v}" for k, v in box["caches"].items())
     rows = [run["versions"].values() for run in runs]
@@ -85,7 +85,7 @@ blog's loop, with nothing compiled, and by `fit`.
 
 
 def write(numbers):
-    """Write the page of a file of numbers, beside it if it is not ours."""
+    """Write the page for a file of numbers, beside the file unless ours."""
     page = PAGE if numbers == NUMBERS else numbers.with_name(PAGE.name)
     page.write_text(render(json.loads(numbers.read_text("utf-8"))), "utf-8")
     print(f"Wrote {numbers} and {page}")

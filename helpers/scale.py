@@ -1,9 +1,9 @@
-"""The same fit on data that fits no memory.
+"""The same fit on data that does not fit in memory.
 
-Taught in chapter 11. The data set has no end: chunk i is drawn when it is
-needed, from a key and i alone, and forgotten. ``python -m helpers.scale
---help`` says how to fit it in several processes; what begins with an
-underscore serves that command alone.
+Taught in chapter 11. The data set has no end: chunk i is drawn from a key and
+i alone when it is needed, and then forgotten. ``python -m helpers.scale
+--help`` says how to fit it in several processes. Whatever begins with an
+underscore serves only that command.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from helpers._checks import check_everywhere, check_no_nan, check_whole
 from helpers.data import TRUE_LINE, Dataset, Line, make_dataset
 from helpers.solvers import Place, damped, logistic_means, look, move
 
-# Points in a chunk. Another number gives other data.
+# Points in a chunk. A different number gives different data.
 CHUNK = 10_000
 # As many as an int32 can count.
 MAX_CHUNKS = 2**31 - 1
@@ -48,11 +48,11 @@ def make_chunk(
         line: the line whose logits load the coins.
 
     Returns:
-        A Dataset of ``CHUNK`` points, the same in whichever order, process
-        or device chunks are drawn (compiled otherwise, but for last digits,
-        and rarely a label).
+        A Dataset of ``CHUNK`` points. They are the same in whichever order,
+        process, or device chunks are drawn. If the drawing is compiled in a
+        different way, last digits may differ, and rarely a label.
     """
-    # fold_in rounds 1.5 down without a word.
+    # fold_in would round 1.5 down without a word.
     if not isinstance(index, jax.Array):
         check_whole(0, index=index)
     return make_dataset(jax.random.fold_in(key, index), CHUNK, line)
@@ -86,9 +86,9 @@ def add_compensated(total: Any, lost: Any, more: Any) -> tuple[Any, Any]:
 
 
 def device_mesh(devices: int | None = None) -> Mesh:
-    """Return the first so many devices of all processes, by default all.
+    """Return a mesh of the first so many devices of all processes, or of all.
 
-    It is for ``jax.set_mesh``; its one axis is named "devices", and explicit.
+    It is for ``jax.set_mesh``. Its only axis is named "devices" and explicit.
     """
     some = jax.devices()[:devices]
     if devices and len(some) != devices:
@@ -107,11 +107,11 @@ def add_chunks(
 
     Args:
         params: of ``LogisticRegression``.
-        data: how many chunks, the first one's index, and the key.
-        apart: from one index to the next.
+        data: the key, the number of chunks, and the index of the first.
+        apart: the distance from one index to the next.
 
     Returns:
-        Sums over chunks of the mean loss, gradient (3,) and Hessian (3, 3).
+        Sums over chunks of the mean loss, gradient (3,), and Hessian (3, 3).
     """
 
     def draw(turn):
@@ -120,7 +120,7 @@ def add_chunks(
     def add(turn, state):
         chunk, *sums = state
         sums = add_compensated(*sums, logistic_means(params, chunk))
-        # For the next turn: XLA would draw and add up in one slower loop.
+        # For the next turn, or XLA would draw and add up in one slower loop.
         return draw(turn + 1), *sums
 
     chunk = draw(0)
@@ -136,15 +136,16 @@ def endless_means(
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """The objective of ``LogisticRegression`` on data that is never held.
 
-    The devices of the mesh of ``jax.set_mesh`` deal the chunks among them. Of
-    several processes all must call it at the same time, with equal arguments.
+    The chunks are dealt to the devices of the mesh of ``jax.set_mesh``. If
+    there are several processes, all must call it at the same time, with equal
+    arguments.
 
     Args:
         params: of ``LogisticRegression``.
         data: an Endless of at least one chunk.
 
     Returns:
-        What ``logistic_means`` does, of all points.
+        What ``logistic_means`` returns, for all points.
     """
 
     # Made in here, since a shard_map keeps the first mesh that it meets.
@@ -162,15 +163,15 @@ def endless_means(
 def means_by_slices(
     params: Any, data: Endless
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Do as ``endless_means`` on all devices, in slices, with a bar.
+    """Do what ``endless_means`` does on all devices, in slices, with a bar.
 
     Args:
-        params, data: as there, the chunks a number. They are cut into at
-            most a hundred slices, of a thousand chunks or more; after each
-            the processes meet.
+        params, data: as there, with the number of chunks as a Python int. They
+            are cut into at most a hundred slices, each of a thousand chunks or
+            more, except for the last. After each slice the processes meet.
 
     Returns:
-        Loss, gradient and Hessian, float64 in NumPy.
+        Loss, gradient, and Hessian, as NumPy arrays of float64.
     """
     params, size = jax.device_get(params), max(-(-data.chunks // 100), 1000)
     quiet = jax.process_index() > 0 or None  # None: without a terminal
@@ -194,13 +195,14 @@ def newton_passes(
     """Take the steps of ``newton`` one by one, so that each can be kept.
 
     Args:
-        params, data: as in ``means_by_slices``; where to start, and the data.
+        params, data: where to start, and the data, as in ``means_by_slices``.
         tolerance: how long the gradient may be at the end, above 0. If it is
             too small, this never ends.
-        here: what was kept of an earlier call: this one goes on from there.
+        here: a Place that was kept from an earlier call. If it is given, this
+            call goes on from there, and does not use params.
 
     Yields:
-        The Place after each pass, in NumPy.
+        The Place after each pass, as NumPy arrays.
     """
     while here is None or np.linalg.norm(here.gradient) > tolerance:
         if here is None:
@@ -229,17 +231,17 @@ def open_checkpoint(
     """Return what a folder holds of an earlier run, and how to save more.
 
     Args:
-        folder: is made, if need be. All processes must see it, and call this
-            at the same time.
-        settings: what is the same in all passes kept there, as JSON has it.
+        folder: where to keep the passes; it is made if need be. All processes
+            must see it, and call this function at the same time.
+        settings: what is the same for every pass kept there, as JSON values.
 
     Returns:
-        How many passes there were and the last Place, or 0 and None; and
-        ``save(passes, here)``, which writes down another.
+        The number of passes so far and the last Place, or 0 and None; and
+        ``save(passes, here)``, which saves another pass.
 
     Raises:
-        ValueError: the folder is damaged, of a run with other settings, or
-            not the same in all processes.
+        ValueError: the folder is damaged, belongs to a run with different
+            settings, or is not the same for all processes.
     """
     import orbax.checkpoint as ocp  # here, since it takes memory
 
@@ -271,12 +273,12 @@ def open_checkpoint(
 
 # The command
 
-# More than Newton's method needs where it works.
+# More than Newton's method needs when it works.
 _MAX_PASSES = 20
 
 
 def _parse() -> argparse.Namespace:
-    """Read the command line; what is wrong there ends the program."""
+    """Read the command line; a mistake in it ends the program."""
     parser = argparse.ArgumentParser(
         prog="python -m helpers.scale",
         description="Fit the line to points of the endless data set. Start "

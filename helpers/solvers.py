@@ -1,9 +1,10 @@
 """Cheaper passes over the data, and fewer of them.
 
 Taught in chapter 10. An *objective* is a function of params and a data set
-that returns the mean loss, its gradient of shape (d,) and its Hessian of shape
-(d, d), all in nats and in the order of ``ravel_pytree``, which is alphabetical
-for dicts: b, w1, w2. What is not used of it, a compiled program leaves out.
+that returns the mean loss, its gradient of shape (d,), and its Hessian of
+shape (d, d), all in nats and in the order of ``ravel_pytree``, which is
+alphabetical for dicts: b, w1, w2. A compiled program leaves out what it does
+not use of these.
 """
 
 from collections.abc import Callable
@@ -20,9 +21,9 @@ from helpers._checks import check_positive, check_same_shape
 from helpers.data import Dataset
 from helpers.uncertainty import inverse
 
-# Rows of a chunk: what is computed from them stays in a core's cache.
+# Rows of a chunk: so few that what is computed from them fits in the cache.
 ROWS = 10_000
-# Else a GPU or a TPU multiplies in fewer digits than float32 has.
+# By default a GPU or a TPU may multiply in fewer digits than float32 has.
 dot = partial(jnp.matmul, precision="highest")
 
 _Objective = Callable[[Any, Any], tuple[jax.Array, jax.Array, jax.Array]]
@@ -31,7 +32,7 @@ _Objective = Callable[[Any, Any], tuple[jax.Array, jax.Array, jax.Array]]
 def point_parts(
     params: Any, x: ArrayLike, y: ArrayLike, label: ArrayLike
 ) -> tuple[jax.Array, ...]:
-    """Return what each point adds to loss, gradient and Hessian.
+    """Return what each point adds to loss, gradient, and Hessian.
 
     Args:
         params: of ``LogisticRegression``.
@@ -39,7 +40,7 @@ def point_parts(
         label: 0 or 1, of shape (n,).
 
     Returns:
-        Ten float32 arrays of shape (n,). The loss in nats; the gradient's b,
+        Ten float32 arrays of shape (n,): the loss in nats; the gradient's b,
         w1, w2; the Hessian's b b, b w1, b w2, w1 w1, w1 w2, w2 w2. Loss and
         gradient are NaN where a label is neither 0 nor 1.
 
@@ -63,7 +64,7 @@ def point_parts(
 def sum_parts(
     parts: tuple[jax.Array, ...],
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Add up ``point_parts``: loss, gradient (3,) and Hessian (3, 3)."""
+    """Add up ``point_parts``: loss, gradient (3,), and Hessian (3, 3)."""
     loss, b, w1, w2, bb, b1, b2, w11, w12, w22 = (p.sum() for p in parts)
     hessian = [[bb, b1, b2], [b1, w11, w12], [b2, w12, w22]]
     return loss, jnp.array([b, w1, w2]), jnp.array(hessian)
@@ -72,12 +73,13 @@ def sum_parts(
 def chunk_sums(
     params: Any, x: ArrayLike, y: ArrayLike, label: ArrayLike
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Add up loss, gradient and Hessian over some points, in one go.
+    """Add up loss, gradient, and Hessian over some points, in one go.
 
-    Arguments are those of ``point_parts``, what is returned ``sum_parts``'s.
+    It takes the arguments of ``point_parts`` and returns what ``sum_parts``
+    returns.
 
     Raises:
-        ValueError: the shapes differ; they might broadcast.
+        ValueError: the shapes differ, and they might broadcast.
     """
     check_same_shape(x=x, y=y, label=label)
     return sum_parts(point_parts(params, x, y, label))
@@ -91,12 +93,13 @@ def logistic_means(
 
     Args:
         params: of ``LogisticRegression``.
-        dataset: arrays x, y and label of one shape (n,), n at least 1, the
-            label 0 or 1, or loss and gradient are NaN. If n is above ``ROWS``
-            and no multiple of it, XLA copies them in each call.
+        dataset: arrays x, y, and label of the same shape (n,), n at least 1.
+            If a label is neither 0 nor 1, loss and gradient are NaN. If n is
+            above ``ROWS`` and not a multiple of it, XLA copies the arrays in
+            each call.
 
     Returns:
-        What ``chunk_sums`` returns, for all n points, divided by n.
+        What ``chunk_sums`` returns for all n points, divided by n.
     """
     n = len(dataset.label)
     size = min(n, ROWS)
@@ -107,8 +110,9 @@ def logistic_means(
         parts = point_parts(params, *chunk)
         return jax.tree.map(jnp.add, total, parts), None
 
-    # As long as a chunk, the total is summed up only once, at the end. Made
-    # like a chunk, it lies where the chunk lies, in shard_map too.
+    # The total is as long as a chunk, and summed up only once, at the end. It
+    # is made like a chunk, so that it lies where the chunk lies, even in
+    # shard_map.
     start = (jnp.zeros_like(chunks[0][0], float),) * 10
     total, _ = jax.lax.scan(add, start, chunks)
     rest = chunk_sums(params, *(column[whole:] for column in dataset))
@@ -121,12 +125,12 @@ def by_autodiff(
     """Return the objective of any loss, by automatic differentiation.
 
     Args:
-        loss_fn: ``loss_fn(params, dataset)`` returns a scalar. Make it once
-            and keep it: it is compared by identity, as in ``fit``.
+        loss_fn: ``loss_fn(params, dataset)`` returns a scalar.
 
     Returns:
         An objective of any params, a pytree of floats, and any data set.
-        Make it once, too.
+        Make it once and keep it, because ``newton`` compares it by identity,
+        as ``fit`` compares a loss.
     """
 
     @jax.jit
@@ -158,7 +162,7 @@ def full_step(gradient: jax.Array, hessian: jax.Array) -> jax.Array:
 
 
 class Place(NamedTuple):
-    """Where Newton's method is, what the objective says, the step to try."""
+    """Where Newton's method is, what the objective says, and the next step."""
 
     params: Any
     loss: jax.Array
@@ -168,7 +172,7 @@ class Place(NamedTuple):
 
 
 def look(objective: _Objective, params: Any, dataset: Any) -> Place:
-    """Make one pass: ask the objective at params, and where to go next."""
+    """Make one pass: ask the objective at params, and find the next step."""
     loss, gradient, hessian = objective(params, dataset)
     return Place(params, loss, gradient, hessian, full_step(gradient, hessian))
 
@@ -183,7 +187,7 @@ def move(here: Place) -> Any:
 @jax.jit
 def damped(here: Place, there: Place) -> Place:
     """Return there, if its loss is lower; else here, with half the step."""
-    # Rounding may lift the loss a little.
+    # Rounding may raise the loss a little.
     lower = there.loss <= here.loss + 1e-6 * jnp.abs(here.loss)
     half = here._replace(step=here.step / 2)
     return jax.tree.map(partial(jnp.where, lower), there, half)
@@ -197,7 +201,7 @@ def undamped(here: Place, there: Place) -> Place:
 
 
 def lasting(here: Place, there: Place) -> jax.Array:
-    """Return the mean curvature along a step over that where it began."""
+    """Return the mean curvature along a step, divided by that at its start."""
     change = dot(here.step, there.gradient - here.gradient)
     return change / dot(here.step, dot(here.hessian, here.step))
 
@@ -216,9 +220,9 @@ def descend(
     Arguments are those of ``newton``.
 
     Returns:
-        The params, NaN where ``newton`` would raise; how many passes were
-        made; the length of the last gradient; and ``lasting`` of the last
-        step.
+        The params, which are NaN where ``newton`` would raise; how many
+        passes were made; the length of the last gradient; and what
+        ``lasting`` returns for the last step.
     """
     choose = undamped if keep else damped
 
@@ -260,8 +264,8 @@ def check_arrival(
             f"gradient must be at most {tolerance:.1e} long, got {norm:.1e} "
             f"after {passes} passes"
         )
-    # On the way to a lowest point the curvature stays, on the way to infinity
-    # each step leaves 1/e of it, in the mean 0.63.
+    # On the way to a lowest point the curvature lasts. On the way to infinity
+    # a full step leaves at most 1 - 1/e of it on average, which is 0.63.
     if not lasted > 0.75:
         raise ValueError("the loss must have a lowest point, got none nearby")
 
@@ -276,35 +280,35 @@ def newton(
 ) -> tuple[Any, int]:
     """Find the params where the gradient is nearly zero, by Newton's method.
 
-    Each step goes to the bottom of the bowl that fits loss, slopes and
-    curvature; where the loss is higher there, half as far, and so on (it is
-    *damped*).
+    Each step goes to the bottom of the bowl that fits loss, slopes, and
+    curvature. If the loss is higher there, it goes half as far, and so on (it
+    is *damped*).
 
     Args:
-        objective: ``objective(params, dataset)`` returns loss, gradient and
-            Hessian, of shapes (), (d,) and (d, d). It is traced and compared
-            by identity: make it once and keep it.
+        objective: ``objective(params, dataset)`` returns loss, gradient, and
+            Hessian, of shapes (), (d,), and (d, d). It is traced, and compared
+            by identity, so make it once and keep it.
         params: where to start, any pytree of floats with d numbers in all.
         dataset: handed on to ``objective``.
         tolerance: how long the gradient may be at the end, above 0.
         max_passes: how many calls of ``objective`` at most, at least 1.
-        keep: keep the first Hessian, and take full steps by the gradient
-            alone: much less work in each pass, for a start so near that few
-            more passes are needed, such as the optimum of a sample.
+        keep: keep the first Hessian, and take full steps for which a pass
+            computes the gradient alone. That is less work, but needs a start
+            near the end, such as the optimum of a sample.
 
     Returns:
         The params, and how many passes were made.
 
     Raises:
         ValueError: the objective returned NaN, as for labels other than 0
-            and 1; the Hessian is singular, since an input is constant or a
-            copy of others, the labels are separable, or the start is too far;
-            max_passes are too few; or the last step still flattened the bowl:
-            the labels are separable, the tolerance is too large or, with
-            keep, the start too far.
+            and 1; the Hessian is not positive definite, because an input is
+            constant or follows from others, the labels are separable, or the
+            start is too far; max_passes are too few; or the last step still
+            flattened the bowl, because the labels are separable, the
+            tolerance is too large, or, with keep, the start is too far.
 
     Source: J. Nocedal and S. J. Wright, "Numerical Optimization" (2006),
-    section 3.4; simpler, as any lower loss will do.
+    section 3.4, but simpler, because any lower loss will do.
     """
     check_positive(tolerance=tolerance)
     params, *found = descend(
