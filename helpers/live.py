@@ -1,9 +1,9 @@
 """Two figures that answer when pushed: in chapters 7 and 9, taught in none.
 
-``live.html`` beside this file holds their styles, frames and scripts. Each is
-one piece of HTML that needs nothing else, and a still where scripts are off.
-Its numbers are handed over, rounded once: script and still start from the
-same ones.
+``live.html`` beside this file holds their styles, frames and scripts. Each
+figure is one piece of HTML that needs nothing else, and a still picture where
+scripts are off. Its numbers are rounded once, before they are handed over, so
+that script and still start from the same ones.
 """
 
 from collections.abc import Mapping
@@ -29,13 +29,13 @@ FLOOR, DEPTH = 320, 130  # of the curve of costs
 def repeated_intervals(
     intervals: Mapping, truth: float, name: str
 ) -> Scrubber:
-    """Draw intervals of one data set after another, as the reader asks.
+    """Draw intervals from one data set after another, as the reader asks.
 
     Args:
-        intervals: by its name, what each way of fitting gives: lower and
-            upper ends, two arrays of shape (n,) for n data sets.
-        truth: the number that they should hold.
-        name: the param's.
+        intervals: for each way of fitting, by its name, the lower and upper
+            ends that it gives: two arrays of shape (n,) for n data sets.
+        truth: the number that the intervals should hold.
+        name: the name of the param.
     """
     ends = np.array([np.stack(pair) for pair in intervals.values()], float)
     held = ((ends[:, 0] < truth) & (truth < ends[:, 1])).astype(int)
@@ -96,10 +96,10 @@ def repeated_intervals(
 
 
 def threshold_dials(probability, label) -> Scrubber:
-    """Draw what a threshold does, at other costs and elsewhere, by dials.
+    """Draw what a threshold does, with dials for costs and prevalence.
 
     Args:
-        probability: of cancer, out of fold, of shape (n,).
+        probability: the out-of-fold probability of cancer, of shape (n,).
         label: 1 for malignant tumours, 0 for benign ones, of shape (n,).
     """
     p, label = np.asarray(probability, float), np.asarray(label)
@@ -128,7 +128,7 @@ def threshold_dials(probability, label) -> Scrubber:
     return _filled(
         "dials",
         f"at threshold 1/11: {cells['A0']} of {ill} cancers found, "
-        f"{cells['A2']} of {well} benign tumours alarmed",
+        f"false alarms for {cells['A2']} of {well} benign tumours",
         BENIGN=_stacked(benign, "M{:g} {:g}h0", 1),
         MALIGNANT=_stacked(malignant, "M{:g} {:g}l5 9h-10z", -1),
         CURVE="L".join(f"{LEFT + STEP * k:g} {y}" for k, y in enumerate(down)),

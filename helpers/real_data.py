@@ -31,7 +31,7 @@ def load_breast_cancer() -> tuple[Table, list[str]]:
 
     Returns:
         A Table of 569 tumours with 30 features, and the features' names.
-        Lengths are in a unit of the images that their makers do not name.
+        Lengths are in a unit of the images, which their makers do not name.
 
     Source: W. N. Street, W. H. Wolberg and O. L. Mangasarian, "Nuclear
     Feature Extraction for Breast Tumor Diagnosis" (1993), bundled with
@@ -54,19 +54,19 @@ def find_scaling(features: ArrayLike) -> Scaling:
     """Return the mean and standard deviation (divisor n) of each column.
 
     Args:
-        features: of shape (n, d): those of the training part only.
+        features: of shape (n, d), from the training part only.
 
     Returns:
         A Scaling.
 
     Raises:
-        ValueError: a column is constant, or a number is NaN (checked unless
-            it is traced).
+        ValueError: a column is constant, or a number is NaN. Neither is
+            checked while it is traced.
     """
     features = jnp.asarray(features)
-    # Not left to the range: in a long column XLA may lose a NaN.
+    # The range alone would not do: in a long column XLA may lose a NaN.
     check_no_nan(features=features)
-    # Exactly 0 for a constant column, whose sd need not be.
+    # The range of a constant column is exactly 0, while its sd need not be.
     check_positive(**{"range of each column": jnp.ptp(features, axis=0)})
     return Scaling(features.mean(axis=0), features.std(axis=0))
 
@@ -76,7 +76,7 @@ def standardize(features: ArrayLike, scaling: Scaling) -> jax.Array:
 
     Args:
         features: of shape (..., d), such as a table or a single row.
-        scaling: of the *training* part, by ``find_scaling``.
+        scaling: what ``find_scaling`` found in the *training* part.
 
     Returns:
         (features − mean) / sd, float32, of the shape of ``features``.
@@ -90,13 +90,13 @@ def make_folds(key: jax.Array, label: ArrayLike, count: int = 5) -> jax.Array:
 
     Args:
         key: a key of ``jax.random.key``.
-        label: of shape (n,); any that can be sorted.
+        label: of shape (n,), of any kind that can be sorted.
         count: how many folds, at least 2 and at most n.
 
     Returns:
         For each row the number of its fold, from 0 to ``count`` - 1, int32 of
-        shape (n,). Of folds, and of each label in them, the counts differ by
-        1 at most.
+        shape (n,). Any two folds differ by 1 at most in their number of rows,
+        and in their number of rows with a given label.
     """
     check_whole(2, count=count)
     order = jax.random.permutation(key, len(label))

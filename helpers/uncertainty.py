@@ -24,22 +24,22 @@ from helpers._checks import (
 
 
 def inverse(hessian: jax.Array) -> jax.Array:
-    """Return the inverse of the Hessian of a bowl, of any widths.
+    """Return the inverse of the Hessian of a bowl, however wide or narrow.
 
     Args:
         hessian: of shape (d, d), symmetric.
 
     Returns:
-        Its inverse, of shape (d, d), all NaN if the Hessian is not positive
-        definite, or so nearly singular that float32 cannot invert it. The
-        inputs' units do not matter: what is inverted has ones on its
-        diagonal.
+        Its inverse, of shape (d, d). All of it is NaN if the Hessian is not
+        positive definite, or so nearly singular that float32 cannot invert
+        it. The inputs' units do not matter, because the Hessian is scaled to
+        have ones on its diagonal before it is inverted.
     """
     alone = 1 / jnp.sqrt(jnp.diag(hessian))
     units = jnp.outer(alone, alone)
     values, axes = jnp.linalg.eigh(units * hessian)
-    # Of inputs that depend on each other, rounding leaves a ratio of 2e-7;
-    # at 2e-6 the standard errors are still right to about 2 %.
+    # If inputs depend on each other, rounding still leaves a ratio of 2e-7.
+    # At 2e-6 the standard errors are right to about 2 %.
     values = jnp.where(values[0] > 1e-6 * values[-1], values, jnp.nan)
     divided = axes.T / values[:, None]
     # By default a GPU or a TPU multiplies in fewer digits than float32 has.
@@ -54,27 +54,28 @@ def covariance(
     Args:
         loss_fn: ``loss_fn(params, dataset)`` returns the *mean* negative
             log-likelihood, without a penalty, as a scalar. Squared error is
-            none, unless a param tells its scale:
+            not one, unless a param sets its scale:
             ``(error / sd) ** 2 / 2 + log_sd`` with ``sd = exp(log_sd)``.
-        params: where the loss is lowest, any pytree of floats with d numbers
-            in all.
+        params: those at which the loss is lowest, in any pytree of floats
+            with d numbers in all.
         dataset: a tuple of arrays whose leading axis has length n.
 
     Returns:
-        The inverse of n times the Hessian, float32 of shape (d, d); rows and
-        columns in the order of ``ravel_pytree``, which is alphabetical for
-        dicts: b, w1, w2.
+        The inverse of n times the Hessian, float32 of shape (d, d). Its rows
+        and columns are in the order of ``ravel_pytree``, which is
+        alphabetical for dicts: b, w1, w2.
 
     Raises:
-        ValueError: the Hessian has no ``inverse``, since an input is
-            constant, a sum of others, or far from 0 beside its spread
-            (standardize it), or a label is neither 0 nor 1; the bottom is
-            more than 0.1 standard errors away (train on, or use Newton's
-            method); or labels are separable, so that there is no bottom.
-            Traced, nothing is refused, and NaN stands for no inverse.
+        ValueError: the Hessian has no ``inverse``, because an input is
+            constant, a sum of others, or far from 0 compared with its spread
+            (standardize it), or because a label is neither 0 nor 1; the
+            bottom is more than 0.1 standard errors away (train on, or use
+            Newton's method); or the labels are separable, so that there is
+            no bottom. While it is traced, nothing is refused, and NaN stands
+            for an inverse that does not exist.
 
-    It describes many independent examples and a model that contains the
-    truth.
+    As the covariance of the fits to many data sets, it is right if the
+    examples are many and independent, and if the model contains the truth.
 
     Source: the observed Fisher information; Y. Pawitan, "In All Likelihood"
     (2001).
@@ -83,13 +84,13 @@ def covariance(
     hessian = jax.hessian(lambda flat: loss_fn(unravel(flat), dataset))(flat)
     inverted = inverse(hessian)
     check_no_nan(**{"inverse of the Hessian (see Raises)": inverted})
-    # Of fits that had arrived, rounding leaves up to 0.001.
+    # For fits that have arrived, rounding leaves a distance of up to 0.001.
     check_values(
         "at most 0.1 standard errors (train on, or use Newton's method)",
         lambda distance: distance <= 0.1,
         distance_to_the_bottom=_distance(loss_fn, params, dataset, inverted),
     )
-    # Far out on separable labels the distance is small, too.
+    # If labels are separable, the distance is small far out, too.
     check_values(
         "at least log 2 (below, the labels are separable: no standard errors)",
         lambda total: total >= np.log(2),
@@ -107,15 +108,15 @@ def _distance(
     """Return how long the next Newton step is, in standard errors."""
     slopes, _ = ravel_pytree(jax.grad(loss_fn)(params, dataset))
     squared = len(dataset[-1]) * slopes @ inverted @ slopes
-    return jnp.sqrt(jnp.maximum(squared, 0))  # rounding may lead below 0
+    return jnp.sqrt(jnp.maximum(squared, 0))  # rounding may go below 0
 
 
 def _total_loss(
     loss_fn: Callable[[Any, Any], jax.Array], params: Any, dataset: tuple
 ) -> jax.Array:
-    """Return the loss of all labels of 0 and 1; infinity, if others occur.
+    """Return the loss of all examples, or infinity if a label is not 0 or 1.
 
-    Below log 2 each label is the likelier one.
+    Below log 2 every label is the likelier of the two.
     """
     label = jnp.asarray(dataset[-1])
     zero_or_one = ((label == 0) | (label == 1)).all()
@@ -126,7 +127,7 @@ def _total_loss(
 def standard_errors(
     loss_fn: Callable[[Any, Any], jax.Array], params: Any, dataset: tuple
 ) -> Any:
-    """Return the standard error of each of the fitted params.
+    """Return the standard error of each fitted param.
 
     Args:
         loss_fn, params, dataset: as in ``covariance``.
@@ -150,12 +151,13 @@ def wilson_interval(
     Args:
         count: how many hits, from 0 to n, of any shape.
         n: how many tries, above 0, of a shape that broadcasts with it.
-        level: the share of such intervals that hold the truth, nearly and
-            on average over truths, from 0 to 1. The tries are
-            independent.
+        level: the share of such intervals that should hold the true
+            probability, from 0 to 1. They do so nearly, and on average over
+            true probabilities, if the tries are independent.
 
     Returns:
-        Its lower and upper end, in [0, 1], float32 of the broadcast shape.
+        The interval's lower and upper ends, in [0, 1], float32 of the
+        broadcast shape.
 
     Source: the score interval of E. B. Wilson, "Probable Inference, the Law
     of Succession, and Statistical Inference", JASA 22 (1927).
@@ -192,9 +194,10 @@ def reliability(
 
     Args:
         label: 0 or 1, of shape (n,).
-        probability: predicted of label 1, in [0, 1], of the same shape.
-        bins: how many equal parts of [0, 1]; each holds its lower end, the
-            last one also 1.
+        probability: the predicted probability of label 1, in [0, 1], of the
+            same shape.
+        bins: into how many equal parts [0, 1] is divided. Each part includes
+            its lower end, and the last one also 1.
 
     Returns:
         A Reliability.

@@ -115,7 +115,7 @@ def test_dials_count_as_scikit_learn_does(
     recall, precision, cost = there[4:]
     assert said == (
         f"{threshold:.3f}; recall {recall}, precision {precision}, "
-        f"cost {cost} in 1,000"
+        f"cost {cost} per 1,000"
     )
     cancers = round(50 * float(precision[:-2]) / 100)
     drawn = figure.locator(".icons .malignant").get_attribute("d").count("M")
