@@ -45,7 +45,7 @@ def check_python():
 
 
 def run(*command):
-    """Run a command, and stop in one line if it fails: installers write pages."""
+    """Run a command; stop in one line if it fails: installers write pages."""
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode == 0:
         return
