@@ -1,6 +1,6 @@
 """The code that the chapters of *Drawing the Line* build, one module each.
 
-It runs from left to right, and nothing on the left imports from its right::
+Imports run one way, so that nothing imports from what stands to its right::
 
     Line → make_dataset → Dataset → loss_fn → fit → params, History → plots
 """

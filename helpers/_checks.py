@@ -1,8 +1,8 @@
-"""What a helper refuses: arguments that would answer plausibly and wrong.
+"""What a helper refuses: arguments that would give a plausible wrong answer.
 
-Arguments come by name, and the names stand in the error. All else is left to
-JAX, whose own errors say more. A traced argument has a shape
-but no values, so only its shape is checked.
+Arguments are passed by name, so that an error can name them. All else is left
+to JAX, whose own errors say more. A traced argument has a shape but no values,
+so only its shape is checked.
 """
 
 from collections.abc import Callable
@@ -23,7 +23,7 @@ def check_same_shape(**arguments: Any) -> None:
 
 
 def check_whole(least: int, **arguments: Any) -> None:
-    """Refuse what is no whole number, or below ``least``."""
+    """Refuse what is not a whole number, or is below ``least``."""
     for name, n in arguments.items():
         if not isinstance(n, int | np.integer) or n < least:
             wanted = f"a whole number, at least {least}"
@@ -39,7 +39,7 @@ def check_values(wanted: str, holds: Callable, **arguments: Any) -> None:
                 raise ValueError(f"{name} must be {wanted}, got {wrong}")
 
 
-# NaN fails each of them.
+# NaN fails each of these checks.
 check_no_nan = partial(check_values, "numbers", lambda value: value == value)
 check_positive = partial(check_values, "above 0", lambda value: value > 0)
 check_share = partial(
@@ -52,7 +52,7 @@ check_labels = partial(
 
 
 def check_everywhere(**things: Any) -> None:
-    """Refuse what differs between processes: JAX takes it to be equal."""
+    """Refuse what differs between processes, since JAX assumes it equal."""
     for name, thing in things.items():
         seen = process_allgather(np.uint32(crc32(repr(thing).encode())))
         if np.ptp(seen):

@@ -1,11 +1,11 @@
 """The book's figures: shown in every chapter, taught in none.
 
-Each function draws one thing on ``ax``; none calls ``show``. A line is
-anything with numbers ``w1``, ``w2`` and ``b``, a data set a tuple of arrays
+Each function draws one thing on ``ax``, and none calls ``show``. A line is
+anything with numbers ``w1``, ``w2`` and ``b``; a data set is a tuple of arrays
 ``x``, ``y`` and ``label`` of shape (n,). Unless a function says otherwise, x
-and y are arrays of one shape (n,), in data units. A name is written ``offset``
-points (of 1/72 inch) from what it names, or from the share ``at`` of its
-length.
+and y are arrays of the same shape (n,), in data units. A name is written
+``offset`` points (of 1/72 inch) away from what it names. Along a curve, ``at``
+says where, as a share of the length.
 """
 
 from io import BytesIO
@@ -22,8 +22,8 @@ from matplotlib.figure import Figure
 from matplotlib_inline.backend_inline import configure_inline_support
 from PIL import Image
 
-# Colours that colour-blind readers can tell apart: Okabe and Ito's two for
-# the labels, a purple of Paul Tol's for what is learned.
+# Colours that colour-blind readers can tell apart: two of Okabe and Ito's for
+# the labels, and a purple of Paul Tol's for what is learned.
 BLUE = "#0072B2"
 VERMILION = "#D55E00"
 PURPLE = "#AA3377"
@@ -74,7 +74,7 @@ def use_book_style() -> None:
     )
     shell = get_ipython()
     if shell is not None:
-        # First, or it would replace our formatter at the end of the cell.
+        # Called first, or it would replace our formatter when the cell ends.
         configure_inline_support(shell, "inline")
         png = shell.display_formatter.formatters["image/png"]
         png.for_type(Figure, _small_png)
@@ -83,8 +83,8 @@ def use_book_style() -> None:
 def _small_png(fig: Figure) -> bytes:
     """Return the figure in 256 colours, a third of Matplotlib's size.
 
-    Unlike the inline backend it crops nothing, so that type has one size in
-    all figures.
+    Unlike the inline backend, it crops nothing, so that type has the same size
+    in every figure.
     """
     full, small = BytesIO(), BytesIO()
     fig.savefig(full, format="png")
@@ -113,8 +113,8 @@ def plot_dataset(
 ) -> None:
     """Scatter label 0 as blue circles, label 1 as vermilion triangles.
 
-    Their opacity is ``strength``, their size in points², and a legend names
-    the markers.
+    ``strength`` is their opacity and ``size`` their area in points². A legend
+    names the markers.
     """
     label = np.asarray(dataset.label)
     # One call, so that neither kind lies on top of the other.
@@ -149,10 +149,10 @@ def plot_boundary(
 ) -> None:
     """Draw where the logit is 0, within the axes' limits, and name it.
 
-    The true line is solid and black, what is learned dashed and purple.
+    The true line is solid and black; a learned one is dashed and purple.
     """
     w1, w2, b = float(line.w1), float(line.w2), float(line.b)
-    # Along the line from its point nearest the origin, steep or not.
+    # Go along the line from its point nearest the origin, steep or not.
     t = np.linspace(-12, 12, 2401) / np.hypot(w1, w2)
     foot = -b / (w1**2 + w2**2)
     x, y = foot * w1 + t * w2, foot * w2 - t * w1
@@ -183,8 +183,8 @@ def plot_contour(
 ) -> None:
     """Draw where the logit is 0, however bent, and name its longest piece.
 
-    x, y and logit are grids of shape (m, k). The truth is solid and black,
-    what is learned dashed and purple.
+    x, y and logit are grids of shape (m, k). The true boundary is solid and
+    black; a learned one is dashed and purple.
     """
     color, style = (PURPLE, DASHES) if learned else (INK, "solid")
     lines = ax.contour(
@@ -206,7 +206,7 @@ def plot_contour(
 def plot_point(
     ax: Axes, x, y, label: str = "our point", offset=(14, -36)
 ) -> None:
-    """Ring one point and name it; a line leads to a name that is far."""
+    """Ring one point and name it, with a line to a name that is far away."""
     ax.plot(x, y, "o", ms=10, mfc="none", mec=INK, mew=2, zorder=5)
     leader = {"arrowstyle": "-", "color": INK, "shrinkB": 5}
     leader = leader if np.hypot(*offset) > 20 else None
@@ -222,7 +222,7 @@ def plot_curve(
     at: float = 1.0,
     offset=(4, 0),
 ) -> None:
-    """Plot y against x and name the curve, also outside the axes."""
+    """Plot y against x and name the curve, even outside the axes."""
     ax.plot(x, y, color=color)
     here = int(at * (len(x) - 1))
     where = (x[here], y[here])
@@ -232,6 +232,6 @@ def plot_curve(
 def plot_marks(
     ax: Axes, x, y, marker: str = "o", color: str = PURPLE, label: str = ""
 ) -> None:
-    """Mark points that no curve joins, hollow; the label is for a legend."""
+    """Mark unconnected points, hollow; the label is for a legend."""
     style = {"ls": "none", "mfc": "none", "mew": 1.6, "ms": 7, "zorder": 5}
     ax.plot(x, y, marker, color=color, label=label, **style)

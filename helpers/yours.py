@@ -1,7 +1,7 @@
 """One file to copy: train a network on rows of your own, and keep it.
 
-Taught in chapter 13. It imports nothing else of the book. ``data`` is rows
-and labels, as long as each other, and more columns where the loss wants them.
+Taught in chapter 13. It imports nothing else of the book. ``data`` is a tuple
+of rows and labels of the same length, and more columns if the loss wants them.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ from flax import linen as nn
 
 
 def divide(key: jax.Array, data: tuple, counts: Sequence[int]) -> list[tuple]:
-    """Return the rows in random order, cut into parts and what is left.
+    """Shuffle the rows, and cut them into parts.
 
     Args:
         key: a key of ``jax.random.key``.
@@ -24,7 +24,7 @@ def divide(key: jax.Array, data: tuple, counts: Sequence[int]) -> list[tuple]:
         counts: how many rows each part has, such as (360, 288).
 
     Returns:
-        The parts, and at the end one more with the rows that are left.
+        The parts, and one more at the end, with the rows that are left.
     """
     data = tuple(np.asarray(column) for column in data)
     if len({len(column) for column in data}) > 1:
@@ -39,7 +39,8 @@ def divide(key: jax.Array, data: tuple, counts: Sequence[int]) -> list[tuple]:
 def find_scaling(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return each column's mean and standard deviation.
 
-    That of a constant column is infinity, so that it becomes 0 in all rows.
+    The standard deviation of a constant column is given as infinity, so that
+    dividing by it makes the column 0 in every row.
 
     Args:
         X: of shape (n, d): the rows of the training part only.
@@ -50,7 +51,7 @@ def find_scaling(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 class MLP(nn.Module):
-    """Layers with tanh in between; the last width is that of the output.
+    """Layers with tanh in between; the last width is the output's.
 
     Rows of shape (n, d) become outputs of shape (n, widths[-1]).
     """
@@ -69,7 +70,7 @@ def class_loss(apply: Callable, params: Any, data: tuple) -> jax.Array:
 
     Args:
         apply: ``apply(params, X)`` returns logits of shape (n, K).
-        params: of the model.
+        params: the model's.
         data: rows X and labels 0 … K - 1, int of shape (n,).
 
     Returns:
@@ -89,7 +90,7 @@ def squared_loss(apply: Callable, params: Any, data: tuple) -> jax.Array:
 
     Args:
         apply: ``apply(params, X)`` returns outputs of shape (n, 1).
-        params: of the model.
+        params: the model's.
         data: rows X and targets of shape (n,).
     """
     X, target = data
@@ -106,8 +107,8 @@ def make_epoch(
 
     Args:
         loss_fn: ``loss_fn(params, data)`` returns a scalar.
-        optimizer: of Optax.
-        batch: rows in a minibatch; the last, shorter one is left out.
+        optimizer: one of Optax's.
+        batch: rows in a minibatch; a shorter one at the end is left out.
 
     Returns:
         ``epoch(params, state, data, order)``, which returns the new params,
@@ -145,17 +146,17 @@ def train(
 ) -> tuple[Any, np.ndarray]:
     """Train until the validation loss has not fallen for ``wait`` epochs.
 
-    Each call compiles its epoch anew.
+    Each call compiles its epoch again.
 
     Args:
-        key: draws the order of the rows, in each epoch another.
+        key: draws the order of the rows, a new one for each epoch.
         loss_fn: ``loss_fn(params, data)`` returns a scalar.
         params: where to start.
-        optimizer: of Optax.
+        optimizer: one of Optax's.
         data: the training part.
         held: the validation part.
         batch: rows in a minibatch.
-        epochs: how many at most.
+        epochs: at most so many.
         wait: how many epochs without a lower validation loss end the run.
 
     Returns:
@@ -164,7 +165,7 @@ def train(
 
     Raises:
         ValueError: a loss is not finite, on the training or the validation
-            part, columns differ in length, or no minibatch is full.
+            part; columns differ in length; or the rows fill no minibatch.
     """
     if any(
         len({*map(len, jax.tree.leaves(part))}) > 1 for part in (data, held)
@@ -196,10 +197,10 @@ def save(
     """Write an MLP and its scaling to a file whose name ends in .npz.
 
     Args:
-        path: where.
-        params: of ``MLP``.
-        mean, sd: of ``find_scaling``, of shape (d,).
-        more: arrays by name, such as the labels' names.
+        path: where to write.
+        params: those of an ``MLP``.
+        mean, sd: what ``find_scaling`` returned, of shape (d,).
+        more: other arrays by name, such as the labels' names.
     """
     if not len(mean) == len(sd) == len(params["params"]["Dense_0"]["kernel"]):
         raise ValueError(f"{len(mean)} means and {len(sd)} sds do not fit")
@@ -214,10 +215,10 @@ def save(
 
 
 def load(path: str | Path) -> Callable[[np.ndarray], np.ndarray]:
-    """Return what turns raw rows into outputs, by NumPy alone.
+    """Return a function that turns raw rows into outputs, by NumPy alone.
 
     Args:
-        path: of ``save``.
+        path: where ``save`` wrote the file.
 
     Returns:
         A function of rows as they were measured, of shape (n, d) or (d,).

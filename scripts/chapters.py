@@ -2,11 +2,11 @@
 
     python scripts/chapters.py [notebooks/01_data.ipynb …]
 
-Each is linted, formatted and executed top to bottom in a fresh kernel that
-starts in its folder; ids, counts and metadata are set to what depends on the
-source alone. Two runs give the same bytes. Where a printed number has moved,
-the prose that still says the old one is named. A chapter that fails is
-reported and left as it was.
+Each chapter is linted, formatted and executed from top to bottom in a fresh
+kernel that starts in its folder. Ids, counts and metadata are set so that they
+depend on the source alone, and two runs give the same bytes. If a printed
+number has moved, the prose that still says the old one is named. A chapter
+that fails is reported and left as it was.
 """
 
 import os
@@ -73,7 +73,7 @@ def tidied(source):
 
 
 def execute(chapter, folder):
-    """Run all cells in a new kernel, as the first ones that it runs."""
+    """Run all cells in a new kernel that has run nothing before."""
     client = NotebookClient(
         chapter,
         timeout=600,
@@ -100,7 +100,7 @@ def execute(chapter, folder):
 
 
 def normalize(chapter):
-    """Set what the source does not decide; refuse what may not be kept."""
+    """Set what the source does not decide; refuse what must not be kept."""
     chapter.metadata = nbformat.from_dict(METADATA)
     chapter.nbformat_minor = 5
     for number, cell in enumerate(chapter.cells, start=1):
@@ -118,7 +118,7 @@ def normalize(chapter):
         raised = any(o.output_type == "error" for o in cell.outputs)
         if "raises-exception" in cell.metadata.get("tags", []) and not raised:
             raise ChapterError(
-                f"cell {number} is tagged raises-exception, and raises none"
+                f"cell {number} is tagged raises-exception but raises none"
             )
         if found := LOCAL.search("\n".join(map(text_of, cell.outputs))):
             raise ChapterError(
@@ -141,7 +141,7 @@ def but_times(text):
 
 
 def committed(path, cells):
-    """Return what is committed of each cell; of a new one, itself."""
+    """Return each cell as it is committed; a new cell, as it is."""
     name = f"HEAD:./{path.name}"
     shown = subprocess.run(
         ["git", "show", name],
@@ -169,10 +169,10 @@ def renew(path):
     normalize(chapter)
     new = nbformat.writes(chapter) + "\n"
     verdict = "unchanged"
-    # Times differ in each run: alone they are no change.
+    # Times differ in every run, so they alone are not a change.
     if but_times(new) != but_times(old):
         verdict = "changed"
-        # Whole or not at all.
+        # Write the file whole or not at all.
         draft = path.with_name(f".{path.name}.tmp")
         draft.write_text(new, encoding="utf-8")
         draft.replace(path)

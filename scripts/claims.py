@@ -1,8 +1,8 @@
 """The numbers in a chapter's prose, and the outputs that show them.
 
-Prose is markdown, comments and alt texts. What it claims stands in an output
-of the next code cell before or after it, or is set in that cell's code; the
-Recap may tell of every output.
+Prose is markdown, comments and alt texts. What it claims must be shown by an
+output of the next code cell before or after it, or be set in that cell's code;
+the Recap may repeat any output.
 """
 
 import io
@@ -41,7 +41,7 @@ def numbers(text: str) -> Iterator[Number]:
 
 
 def claims(prose: str) -> list[Number]:
-    """Return the decimals and percentages of prose; addresses are none."""
+    """Return the decimals and percentages of prose, but not of addresses."""
     found = numbers(re.sub(r"\]\(\S*\)|href=\S*", "]", prose))
     return [number for number in found if number.percent or not number.whole]
 
@@ -49,8 +49,8 @@ def claims(prose: str) -> list[Number]:
 def supports(shown: Number, claim: Number) -> bool:
     """Tell whether the claim is what is shown, or its rounding.
 
-    A claim without a sign may be of a size: 0.07 below. A table may show
-    percent without the sign. What is counted is not rounded.
+    A claim without a sign may state a size, as in 0.07 below. A table may show
+    percentages without their sign. Counts are not rounded.
     """
     values = [shown.value]
     if claim.percent and not (shown.percent or shown.whole):
@@ -112,14 +112,14 @@ def next_to(cells: list[Any], index: int) -> list[int]:
 
 
 def witnesses(cells: list[Any], index: int) -> list[int]:
-    """Return which code cells' outputs may back what a cell says."""
+    """Return the code cells whose outputs may back what a cell says."""
     if cells[index].source.startswith("## Recap"):
         return [k for k, cell in enumerate(cells) if cell.cell_type == "code"]
     return next_to(cells, index)
 
 
 def unbacked(cells: list[Any]) -> Iterator[tuple[int, Number]]:
-    """Yield by cell what a chapter claims and nothing there shows."""
+    """Yield, by cell, what a chapter claims and nothing next to it shows."""
     for index, cell in enumerate(cells):
         shown = [
             n for k in witnesses(cells, index) for n in shown_by(cells[k])
@@ -135,7 +135,7 @@ def unbacked(cells: list[Any]) -> Iterator[tuple[int, Number]]:
 
 
 def moved(old: list[Any], new: list[Any]) -> Iterator[str]:
-    """Say which printed numbers have changed, and what still says the old.
+    """Say which printed numbers changed, and what still says the old ones.
 
     Args:
         old, new: a chapter's cells, as committed and as executed now.

@@ -27,10 +27,10 @@ PARTS = {
 }
 DOCUMENTS = [TOC["root"], *chain.from_iterable(PARTS.values())]
 
-# What only a screen needs, and what stands where no script runs.
+# What only a screen needs, and what is shown where no script runs.
 SCREEN = "script, .headerlink, .buttons, .playground, noscript figcaption"
 
-# pypdf counts its copies of Chromium's objects, and warns of them.
+# pypdf counts its copies of Chromium's objects, and warns about them.
 logging.getLogger("pypdf").setLevel(logging.ERROR)
 
 
@@ -58,7 +58,7 @@ def article(document: str) -> Tag:
         address = urljoin(f"{BASE}{document}.html", tag["href"])
         path, _, place = address.removeprefix(BASE).partition("#")
         path = path.removesuffix(".html")
-        # A setting of the playground's leads to the page that is published.
+        # A setting of the playground leads to the published page.
         if path in DOCUMENTS and "=" not in place:
             address = f"#{path}.{place}" if place else f"#{path}"
         tag["href"] = address
@@ -98,7 +98,7 @@ def main() -> None:
         browser = chromium.launch(playwright, path)
         page = browser.new_page(color_scheme="light")
         page.route("**/*.js", lambda route: route.abort())
-        # All pages with pictures lie as deep as the first, whose head serves.
+        # All pages with pictures lie as deep as the first, so its head serves.
         page.goto((BUILT / f"{DOCUMENTS[0]}.html").as_uri())
         page.evaluate("html => document.body.innerHTML = html", book())
         page.add_style_tag(path=ROOT / "scripts" / "pdf.css")
@@ -118,7 +118,7 @@ def main() -> None:
         browser.close()
     writer.metadata = {"/Title": CONFIG["title"], "/Author": CONFIG["author"]}
     writer.write(PDF)
-    # Now the pages can link it.
+    # Now the pages can link to it.
     for path in BUILT.rglob("*.html"):
         text = path.read_text("utf-8")
         text = text.replace("<!--pdf ", "").replace(" pdf-->", "")

@@ -2,8 +2,8 @@
 
 make calls it with whatever Python the machine has. So this file parses on
 Python 3.6, needs nothing installed, and ends in one line that says what to do
-when something is missing. The stamp is written last: what was cut off before
-has none and is made anew.
+when something is missing. The stamp is written last, so an environment that
+was cut off has none, and is made again.
 """
 
 import hashlib
@@ -45,7 +45,7 @@ def check_python():
 
 
 def run(*command):
-    """Run a command; stop if it fails, in one line: installers write pages."""
+    """Run a command; stop in one line if it fails: installers write pages."""
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode == 0:
         return
@@ -53,8 +53,8 @@ def run(*command):
     said = f"{command} fails\n{done.stdout}{done.stderr}".strip()
     if "No space left" in said or shutil.disk_usage(".").free < 10**8:
         stop(
-            "the disk is full. It takes 1.5 GB here, or in the folder of "
-            "downloads: UV_CACHE_DIR=FOLDER make book puts them elsewhere"
+            "the disk is full. This takes 1.5 GB, here or in the folder of "
+            "downloads, which UV_CACHE_DIR=FOLDER make book puts elsewhere"
         )
     broken = re.search(r"connection broken by .*: (.*?)\W*: /", said)
     if broken:
@@ -65,7 +65,7 @@ def run(*command):
 
 def make():
     """Make the environment from nothing."""
-    # Run by .venv's own Python, this must come from the one beneath.
+    # If .venv's own Python runs this, build from the one beneath it.
     base = getattr(sys, "_base_executable", sys.executable)
     run(base, "-m", "venv", "--clear", ENV)
     # pip brings the lock's uv, and uv all the rest in a fifth of the time.
@@ -81,7 +81,7 @@ def make():
 
 def main():
     check_python()
-    # What it depends on: a moved .venv, too, has wrong paths inside.
+    # What .venv depends on. If it is moved, the paths inside it are wrong.
     parts = f"{sys.version_info[:2]} {Path.cwd()}".encode()
     for name in ("requirements.txt", "pyproject.toml"):
         parts += Path(name).read_bytes()
@@ -98,6 +98,6 @@ if __name__ == "__main__":
     try:
         main()
     except KeyboardInterrupt:
-        stop("interrupted; the next make starts it again")
+        stop("interrupted; the next make starts again")
     except OSError as error:
         stop(str(error))

@@ -1,6 +1,6 @@
 """Write the repository's address wherever the book gives it.
 
-Its one source is ``repository: url:`` in _config.yml. Two forms of it occur:
+Its only source is ``repository: url:`` in _config.yml. It occurs in two forms:
 OWNER/REPO, in links to GitHub and Colab, and OWNER.github.io/REPO, the
 published book. ``--check`` only says whether an address is the stamped one.
 """
@@ -42,7 +42,8 @@ def stamp(url):
     old = rf"(?<![\w.-]){owner}(/|\.github\.io/){name}(?![\w-])".encode()
     new = rf"{new_owner}\g<1>{new_name}".encode()
     listed = subprocess.check_output(["git", "ls-files", "-z"]).decode()
-    # The source last: cut off before it, a second run finishes the first.
+    # The source comes last, so that a second run can finish a first one that
+    # was cut off.
     for file in sorted(listed.split("\0"), key="_config.yml".__eq__):
         path = Path(file)
         if path.is_file():

@@ -275,7 +275,7 @@ def test_a_line_that_moves_has_one_score(open_page):
     slider(page, "first disc").press("ArrowUp")
     score = percent(on_fresh(through((-3, 0.1), (3, 0)))[0])
     assert said(page, "fresh-yours") == f"yours {score}"
-    assert f", {score} of fresh" in said(page, "verdict")
+    assert f" and {score} of fresh points" in said(page, "verdict")
     assert heard(page) == said(page, "verdict")
     expect(page).to_have_url(re.compile("#line=-3,0.1,3,0&epoch=1$"))
 
@@ -380,8 +380,9 @@ def test_a_link_brings_a_line_to_beat(open_page):
     slider(page, "second disc").press("ArrowUp")
     button(page, "Judge").click()
     slider(page, "second disc").press("ArrowUp")
-    button(page, "Copy link").click()
-    expect(page.locator("#play-status")).to_have_text("Link copied.")
+    button(page, "Challenge a friend").click()
+    told = "Link copied. Send it to a friend."
+    expect(page.locator("#play-status")).to_have_text(told)
     link = page.evaluate("navigator.clipboard.readText()")
     page = open_page(link.removeprefix(page.url.split("#")[0]))
     check_nothing_given_away(page)

@@ -184,15 +184,15 @@
 
   const judge = (line) => measure(rule(ends(line)));
   const right = ({ own, fresh }) =>
-    `right on ${percent(own.accuracy)} of these points, ` +
-    `${percent(fresh.accuracy)} of fresh`;
+    `right on ${percent(own.accuracy)} of these and ` +
+    `${percent(fresh.accuracy)} of fresh points`;
 
   function summary() {
     if (!open) return "";
     if (!epoch && !dials.start)
-      return `Now gradient descent: Play trains up to epoch ${LAST}.`;
+      return `Press Play: gradient descent trains up to epoch ${LAST}.`;
     const { loss } = run[epoch].own;
-    return `Epoch ${epoch}: the model is ${right(run[epoch])}; loss ${show(loss)}.`;
+    return `Epoch ${epoch}: the model is ${right(run[epoch])}, loss ${show(loss)}.`;
   }
 
   const report = () => say(summary());
@@ -201,15 +201,18 @@
     const theirs = rival && judge(rival).fresh.accuracy;
     const mark = percent(theirs);
     if (!judged)
-      return (rival && `${mark} is to beat. `) + $("verdict").dataset.ask;
+      return (
+        (rival && `${mark} is the score to beat. `) + $("verdict").dataset.ask
+      );
     const mine = judge(judged);
     const own = mine.fresh.accuracy;
-    const duel = own > theirs ? `You beat ${mark}. ` : `${mark} stands. `;
+    const duel =
+      own > theirs ? `You beat ${mark}. ` : `You did not beat ${mark}. `;
     const behind = run.findLastIndex(
       ({ fresh }, k) => k <= epoch && (!k || fresh.accuracy <= own),
     );
     const race =
-      behind < epoch ? `has led since epoch ${behind + 1}` : "is behind";
+      behind < epoch ? `has led since epoch ${behind + 1}` : "is not ahead";
     return (
       `Your line is ${right(mine)}. ${rival && duel}On fresh points ` +
       `no rule exceeds ${percent(limit.accuracy)}.` +
@@ -379,8 +382,8 @@ params, history = fit(loss_fn, start, optimizer, dataset, ${epoch})`,
     const side = line.w2 ? (line.w2 < 0 ? "below" : "above") : "left of";
     const count = (i) => `${found[i]} circles and ${found[i + 1]} triangles`;
     return (
-      `${name} runs from ${at.join(" to ") || "nowhere"}. ` +
-      `It says 1 ${side} it, to ${count(2)}; 0 to ${count(0)}.`
+      `${name} runs from ${at.join(" to ") || "places out of sight"}. ` +
+      `It says 1 ${side} it, for ${count(2)}; it says 0 for ${count(0)}.`
     );
   }
 
@@ -490,9 +493,9 @@ params, history = fit(loss_fn, start, optimizer, dataset, ${epoch})`,
       const link = new URL(address(true, { beat: judged }), location);
       try {
         await navigator.clipboard.writeText(link);
-        say("Link copied.");
+        say("Link copied. Send it to a friend.");
       } catch {
-        prompt("Your link:", link);
+        prompt("Copy this link and send it to a friend:", link);
       }
     },
   };
