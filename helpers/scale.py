@@ -86,7 +86,7 @@ def add_compensated(total: Any, lost: Any, more: Any) -> tuple[Any, Any]:
 
 
 def device_mesh(devices: int | None = None) -> Mesh:
-    """Return a mesh of the first so many devices of all processes, or of all.
+    """Return a mesh of all devices of all processes, or of the first so many.
 
     It is for ``jax.set_mesh``. Its only axis is named "devices" and explicit.
     """
@@ -311,8 +311,8 @@ def _parse() -> argparse.Namespace:
 
 def _join(options: argparse.Namespace) -> None:
     """Bring the processes together."""
-    # XLA reads one of them, new or old, as it starts. More threads than
-    # devices slow a chunk down.
+    # As it starts, XLA reads one of these names, the new or the old. More
+    # threads than devices slow a chunk down.
     for name in ("PJRT_NPROC", "NPROC"):
         os.environ[name] = os.environ.get("JAX_NUM_CPU_DEVICES", "1")
     if options.cluster or options.coordinator:
@@ -324,7 +324,7 @@ def _join(options: argparse.Namespace) -> None:
         where = where if options.coordinator else ()
         jax.distributed.initialize(*where, **waits)
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_DFL)  # the runtime waits, else
+            signal.signal(number, signal.SIG_DFL)  # or else it waits
 
 
 def _fit(options: argparse.Namespace) -> dict[str, Any]:
