@@ -221,9 +221,14 @@ def plot_curve(
     color: str = INK,
     at: float = 1.0,
     offset=(4, 0),
+    look: str = "-",
 ) -> None:
-    """Plot y against x and name the curve, even outside the axes."""
-    ax.plot(x, y, color=color)
+    """Plot y against x and name the curve, even outside the axes.
+
+    The look is dash and marker, as in "--o"; markers are hollow.
+    """
+    hollow = {"mfc": "none", "mew": 1.6, "ms": 7}
+    ax.plot(x, y, look, color=color, **hollow)
     here = int(at * (len(x) - 1))
     where = (x[here], y[here])
     _write(ax, label, where, offset, color, annotation_clip=False)
