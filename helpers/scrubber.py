@@ -105,6 +105,8 @@ def training_scrubber(
         "WEIGHTS": "w1 {:.3f}, w2 {:.3f}, b {:.3f}".format(
             *weights[still] / 1000
         ).replace("-", "−"),
+        "FAR": f"arrow {_degrees_apart(weights[still], truth):.1f}° off, "
+        f"length {np.hypot(w1, w2):.2f} of {np.hypot(*truth[:2]):.2f}",
         "OFF_FIRST": f"{_degrees_apart(weights[0], truth):.0f}",
         "OFF_LAST": f"{_degrees_apart(weights[-1], truth):.0f}",
         "LOSS_FIRST": ends[0],

@@ -49,7 +49,10 @@ function weightsView(svg, begin) {
     <path class="axis" d="M0 150H200M100 0V200"/>
     <g class="known"><path class="contour"/><path class="ray"/>
     <circle class="truth" r="6"/></g>
-    <path class="track"/><path class="path"/><circle class="mark" r="5"/></svg>
+    <path class="track"/><path class="path"/>
+    <path class="path tens" style="stroke-width:7;stroke-linecap:round"/>
+    <circle class="path start" r="4" style="fill:var(--paper,#fff)"/>
+    <circle class="mark" r="5"/></svg>
     <g style="text-anchor:middle"><text x="100" y="218">0</text>
     <text class="tick" x="150" y="218"/><text x="200" y="218">w1</text></g>
     <g style="text-anchor:end"><text x="-6" y="155">0</text>
@@ -150,6 +153,9 @@ function weightsView(svg, begin) {
       set("mark", { cx, cy, "data-w1": run[k].w1, "data-w2": run[k].w2 });
       const line = (places) => `M${places.map(pixels).join("L")}`;
       set("path", { d: line(run) });
+      const tens = line(run.filter((_, i) => i % 10 === 0));
+      set("tens", { d: `${tens}h0`.replaceAll("L", "h0M") });
+      set("start", { transform: `translate(${pixels(start)})` });
       set("track", { d: earlier.map(line).join("") });
     },
   };

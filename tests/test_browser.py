@@ -426,6 +426,11 @@ def test_scrubber_moves_by_keyboard(open_page):
         assert seen[key]["said"].startswith(title)
         weights = ", ".join(seen[key]["weights"]).replace("-", "−")
         assert weights in seen[key]["text"]
+        w1, w2 = (float(one.split()[1]) for one in seen[key]["weights"])
+        off = abs(np.angle((w1 + 1j * w2) / (1 + 3j), deg=True))
+        far = f"arrow {off:.1f}° off, length {np.hypot(w1, w2):.2f} of 3.16"
+        assert seen[key]["text"].endswith(far)
+        assert seen[key]["said"].endswith(far)
         assert seen[key]["wrong"] == round(1000 - 10 * float(right))
     assert len({s["line"] for s in (still, *seen.values())}) == 3
     assert len({s["dot"] for s in (still, *seen.values())}) == 3
@@ -449,7 +454,7 @@ def test_map_of_weights_has_lines_of_equal_loss(open_page):
     figure = page.locator(".training-run")
     figure.get_by_label("epoch", exact=True).press("End")
     said = re.findall(r"[\d.]+", figure.locator(".head output").inner_text())
-    last_loss, last_b = float(said[1]), float(said[-1])
+    last_loss, last_b = float(said[1]), float(said[-4])
     view = figure.locator(".weights")
 
     def numbers(selector: str, name: str = "d") -> list[float]:

@@ -126,11 +126,19 @@ def test_dials_count_as_scikit_learn_does(
     dotted = figure.locator(".computed").get_attribute("d")
     wanted = 54 + 11.5 * np.clip(even, 0, 60)
     assert float(dotted[1:].split()[0]) == pytest.approx(wanted, abs=0.1)
-    # The dot lies on the curve of costs, unless that leaves the picture.
+    # The dot lies on the curve of costs; beyond the picture it is an arrow.
     curve = figure.locator(".curve").get_attribute("d")
     down = float(re.findall(r" ([-\d.]+)", curve)[stop])
-    dot = float(figure.locator("circle").get_attribute("cy"))
-    assert dot == max(down, 190)
+    dot = figure.locator("circle")
+    assert float(dot.get_attribute("cy")) == max(down, 190)
+    arrow = figure.locator(".over").get_attribute("d")
+    assert (dot.get_attribute("r") == "0") == bool(arrow) == (down < 190)
+    price = figure.locator(".price").text_content()
+    assert price == f"cost {cost} in 1,000"
+    # That all alarms are cancers is said of the few that were seen.
+    told = figure.locator(".alarms").inner_text()
+    unseen = "no false alarm among 241 seen" in told
+    assert unseen == (here[2] == "0")
 
 
 def test_each_tumour_is_on_its_side_of_each_threshold(dials):
@@ -164,7 +172,7 @@ def test_a_press_draws_the_next_interval(draws, show):
             ends = low[k, drawn - 1], high[k, drawn - 1]
             assert figure.locator(".heads span").nth(k).inner_text() == (
                 "newest {:.2f} to {:.2f}\n".format(*ends)
-                + f"{hold} of {drawn} hold 3,\n"
+                + f"{hold} of {drawn} hold 3\n"
                 f"{100 * hold / drawn:.0f}\u202f%"
             )
             first = max(drawn - 20, 0)
@@ -172,6 +180,14 @@ def test_a_press_draws_the_next_interval(draws, show):
             missed = drawn - first - (hold - before)
             path = figure.locator(".missed").nth(k).get_attribute("d")
             assert path.count("H") == missed
+
+
+def test_paper_has_twenty_intervals(draws, show):
+    figure = show(draws)
+    tally = figure.locator(".heads span").first
+    for event, drawn in [("beforeprint", 20), ("afterprint", 1)]:
+        figure.evaluate("(_, name) => dispatchEvent(new Event(name))", event)
+        assert f" of {drawn} hold 3" in tally.inner_text()
 
 
 @pytest.mark.parametrize("name", ["dials", "draws"])

@@ -211,6 +211,8 @@ def test_all_shows_what_the_same_in_python_computes(hash, open_page):
     names = {}
     exec(plain(page.text_content(".play-python pre")), names)
     mark = page.locator("#play-view .mark")
+    tens = page.locator("#play-view .tens").get_attribute("d")
+    assert tens.count("M") == int(said(page, "epoch")[6:]) // 10 + 1
     for name, number in names["params"]["params"].items():
         assert said(page, f"learned-{name}") == f"{number:.2f}"
         if name != "b":
@@ -268,6 +270,30 @@ def test_all_is_hidden_until_your_line_is_judged(open_page):
     button(page, "Pause").click()
     page.reload()
     assert f" epoch {passed}." in said(page, "verdict")
+
+
+def test_a_link_shows_no_line_that_nobody_drew(open_page):
+    page = open_page("#scale=0.1")
+    assert said(page, "trial") == "Set by the link: scale of the weights 0.1."
+    lines = page.locator("#play-plane > path[data-name]:not([d=''])")
+
+    def shown():
+        return [line.get_attribute("data-name") for line in lines.all()]
+
+    assert shown() == ["The true line"]
+    truth = TRUE_LINE.scaled(0.1)
+    x, y, label = make_dataset(jax.random.key(1), line=truth)
+    missed = (line_logit(truth, x, y) > 0) != label
+    assert marks(page, ".wrong") == missed.sum()
+    key = page.locator(".play-plane .judged")
+    assert key.inner_text() == "bold: the true line is wrong"
+    slider(page, "first disc").press("ArrowUp")
+    assert shown() == ["The true line", "Your line"]
+    assert key.inner_text().startswith("bold: your")
+    button(page, "Step").click()
+    assert "The learned line" in shown()
+    page = open_page("#puzzle=41")
+    assert said(page, "trial") == "" and shown() == ["Your line"]
 
 
 def test_a_line_that_moves_has_one_score(open_page):

@@ -140,6 +140,7 @@ def test_its_curve_is_to_the_scale_of_the_largest_loss():
 def test_its_words_have_the_numbers():
     truth, first = Line(0.8, -0.6, 2.0), Line(-3.0, -4.0, 0.0)
     html = page([first, Line(-0.4, 0.3, 1.0)], [2.5, 0.125], truth)
+    assert "arrow 90.0° off, length 5.00 of 1.00" in html
     assert "90° off" in html and "180° at" in html
     assert "2.500 nats at epoch 0 to 0.125 at epoch 1" in html
     assert "epoch 0: loss 2.500, 0.0\u202f% right" in html

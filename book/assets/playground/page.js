@@ -164,10 +164,14 @@
     else report();
   }
 
-  /** Show beside the plane the trial of this address, if any. */
+  /** Show the address's trial, or what it set. */
   function quote(hash) {
     const trial = document.querySelector(`#try-this li:has([href="${hash}"])`);
-    $("trial").innerHTML = trial?.innerHTML ?? "";
+    const set = Object.keys(dials)
+      .filter((name) => open && dials[name] !== DEFAULTS[name])
+      .map((name) => $(name).labels[0].firstChild.data + dials[name])
+      .join(", ");
+    $("trial").innerHTML = trial?.innerHTML ?? (set && `Set by the link: ${set}.`);
   }
 
   /** Have it read aloud, if need be again, once all has settled. */
@@ -391,10 +395,12 @@ params, history = fit(loss_fn, start, optimizer, dataset, ${epoch})`,
     const { params } = run[epoch];
     const known = open ? truth : null;
     const model = epoch || (open && dials.start);
-    const learned = known && { ...params, b: params.b - dials.threshold };
-    const yours = rule(discs);
+    const learned = model && { ...params, b: params.b - dials.threshold };
+    const touched = judged || String(discs) !== LEVEL;
+    const yours = (touched || !open) && rule(discs);
     app.dataset.stage = model ? "model" : open ? "judged" : "draw";
-    drawPoints(model ? learned : yours);
+    drawPoints(learned || yours || truth);
+    put("wrong", yours ? "your" : "the true");
     drawShade(params);
     drawLines({ truth: known, learned, yours });
     drawDiscs();
