@@ -274,7 +274,7 @@ def test_all_is_hidden_until_your_line_is_judged(open_page):
 
 def test_a_link_shows_no_line_that_nobody_drew(open_page):
     page = open_page("#scale=0.1")
-    assert said(page, "trial") == "Set by the link: scale of the weights 0.1."
+    assert said(page, "trial") == "Set by the link: scale of the true weights 0.1."
     lines = page.locator("#play-plane > path[data-name]:not([d=''])")
 
     def shown():
@@ -463,7 +463,7 @@ def test_a_line_may_stand_upright_but_not_shrink_to_a_point(open_page):
     page = open_page("#line=0,-0.5,0,0.5")
     x, _, label = make_dataset(jax.random.key(1))
     circles, triangles = np.bincount(label[x < 0])
-    told = f" {circles} circles and {triangles} triangles;"
+    told = f"Left of it are {circles} circles and {triangles} triangles,"
     assert told in said(page, "text")
     slider(page, "first disc").press("ArrowUp")
     assert place(page, "first disc") == (0, -0.5)
@@ -503,7 +503,7 @@ def test_who_cannot_see_the_plane_hears_it(open_page):
     assert told == said(page, "text")  # nothing else is known
     above = y > boundary_y(through((-3, 0.1), (3, 0)), x)
     circles, triangles = np.bincount(label[above])
-    assert f" {circles} circles and {triangles} triangles;" in told
+    assert f"Above it are {circles} circles and {triangles} tri" in told
     button(page, "Judge").click()
     assert heard(page) == said(page, "verdict")
     button(page, "Step").click()

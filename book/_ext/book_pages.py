@@ -299,6 +299,18 @@ def forward(app: Sphinx, pagename: str, context: dict) -> None:
     )
 
 
+def lighten_scripts(app: Sphinx, exception: Exception | None) -> None:
+    """Publish our scripts without their comments and indents."""
+    static = Path(app.outdir, "_static")
+    ours = [static / name for name in ("book", "search", "weights_view")]
+    for path in [*ours, *static.glob("playground/*.js")]:
+        path = path.with_suffix(".js")
+        if path.exists() and not exception:
+            text = path.read_text("utf-8")
+            text = re.sub(r"(?m)^ *(/\*(?s:.*?)\*/|//.*)\n|^ +", "", text)
+            path.write_text(text, "utf-8")
+
+
 def setup(app: Sphinx) -> dict:
     app.add_html_math_renderer(
         "mathml", (visit_inline, None), (visit_block, None)
@@ -317,5 +329,6 @@ def setup(app: Sphinx) -> dict:
     app.connect("html-page-context", describe, priority=450)
     app.connect("html-page-context", finish, priority=900)
     app.connect("build-finished", miss_none)
+    app.connect("build-finished", lighten_scripts)
     # A process of its own would not tell what it found.
     return {"parallel_read_safe": True, "parallel_write_safe": False}

@@ -206,12 +206,12 @@
     const mark = percent(theirs);
     if (!judged)
       return (
-        (rival && `${mark} is the score to beat. `) + $("verdict").dataset.ask
+        (rival && `${mark} of fresh points is the score to beat. `) + $("verdict").dataset.ask
       );
     const mine = judge(judged);
     const own = mine.fresh.accuracy;
     const duel =
-      own > theirs ? `You beat ${mark}. ` : `You did not beat ${mark}. `;
+      own > theirs ? `You beat ${mark}. ` : `You did not get past ${mark}. `;
     const behind = run.findLastIndex(
       ({ fresh }, k) => k <= epoch && (!k || fresh.accuracy <= own),
     );
@@ -383,11 +383,11 @@ params, history = fit(loss_fn, start, optimizer, dataset, ${epoch})`,
       found[2 * Number(logit > 0) + kind] += 1;
     });
     const at = cut(line).map((xy) => `(${xy.map((v) => show(v, 1)).join(", ")})`);
-    const side = line.w2 ? (line.w2 < 0 ? "below" : "above") : "left of";
+    const side = line.w2 ? (line.w2 < 0 ? "Below" : "Above") : "Left of";
     const count = (i) => `${found[i]} circles and ${found[i + 1]} triangles`;
     return (
-      `${name} runs from ${at.join(" to ") || "places out of sight"}. ` +
-      `It says 1 ${side} it, for ${count(2)}; it says 0 for ${count(0)}.`
+      `${name} runs from ${at.join(" to ") || "one place out of sight to another"}. ` +
+      `${side} it are ${count(2)}, on the other side ${count(0)}.`
     );
   }
 
