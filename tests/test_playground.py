@@ -274,7 +274,8 @@ def test_all_is_hidden_until_your_line_is_judged(open_page):
 
 def test_a_link_shows_no_line_that_nobody_drew(open_page):
     page = open_page("#scale=0.1")
-    assert said(page, "trial") == "Set by the link: scale of the true weights 0.1."
+    told = "Set by the link: scale of the true weights 0.1."
+    assert said(page, "trial") == told
     lines = page.locator("#play-plane > path[data-name]:not([d=''])")
 
     def shown():
