@@ -40,9 +40,9 @@ def point_parts(
         label: 0 or 1, of shape (n,).
 
     Returns:
-        Ten float32 arrays of shape (n,): the loss in nats; the gradient's b,
-        w1, w2; the Hessian's b b, b w1, b w2, w1 w1, w1 w2, w2 w2. Loss and
-        gradient are NaN where a label is neither 0 nor 1.
+        Ten float32 arrays of shape (n,). They are the loss in nats; the
+        gradient's b, w1, w2; the Hessian's b b, b w1, b w2, w1 w1, w1 w2, w2
+        w2. Loss and gradient are NaN where a label is neither 0 nor 1.
 
     Source: C. M. Bishop, "Pattern Recognition and Machine Learning" (2006),
     equations 4.91 and 4.97.
