@@ -300,7 +300,7 @@ def forward(app: Sphinx, pagename: str, context: dict) -> None:
 
 
 def lighten_scripts(app: Sphinx, exception: Exception | None) -> None:
-    """Publish our scripts without their comments and indents."""
+    """Publish our scripts without comments and indents, also of literals."""
     static = Path(app.outdir, "_static")
     ours = [static / name for name in ("book", "search", "weights_view")]
     for path in [*ours, *static.glob("playground/*.js")]:

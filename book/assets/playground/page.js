@@ -206,7 +206,8 @@
     const mark = percent(theirs);
     if (!judged)
       return (
-        (rival && `${mark} of fresh points is the score to beat. `) + $("verdict").dataset.ask
+        (rival && `${mark} of fresh points is the score to beat. `) +
+        $("verdict").dataset.ask
       );
     const mine = judge(judged);
     const own = mine.fresh.accuracy;
